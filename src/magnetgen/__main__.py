@@ -1,0 +1,5 @@
+"""`python -m magnetgen`."""
+
+from magnetgen.cli import main
+
+main()

@@ -1,0 +1,34 @@
+"""Outputs that are not pages: media files, cards for social networks, feed, sitemap, robots and the like."""
+
+from __future__ import annotations
+
+from magnetgen import media, seo
+from magnetgen.plan import Job
+from magnetgen.render import Renderer
+from magnetgen.theme import contrast
+
+
+def card(renderer: Renderer, job: Job) -> bytes:
+    """A picture for social networks, from the page's picture (`job.source`) or from a title (`job.name`)."""
+    plan = renderer.plan
+    if job.source:
+        return media.card_from_picture(plan.root, job.source)
+    brand = str(renderer.theme.settings.get("brand", "#0b6e4f"))
+    ink = max(("#ffffff", "#14181b"), key=lambda color: contrast(brand, color))
+    return media.card_from_text(job.name, plan.config.title, brand, ink)
+
+
+def discovery(renderer: Renderer, job: Job) -> str:
+    """A file for machines, by its name."""
+    plan = renderer.plan
+    if job.path == "/feed.xml":
+        return seo.feed(plan, renderer.feed_content)
+    if job.path == "/robots.txt":
+        return seo.robots(plan)
+    if job.path == "/llms.txt":
+        return seo.llms(plan)
+    if job.path == "/sitemap.xml":
+        return seo.sitemap(plan)
+    if job.path.startswith("/sitemap-"):
+        return seo.sitemap(plan, int(job.path.removeprefix("/sitemap-").removesuffix(".xml")))
+    return f"{plan.config.seo.indexnow_key}\n"

@@ -1,0 +1,234 @@
+"""The program: a folder of Markdown → a site. Read `build` from top to bottom."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from magnetgen import assets, bundle, cache, config, media, output, pages, plan, scan, theme, yamldoc
+from magnetgen.check import check_page, check_site
+from magnetgen.diagnostics import Diagnostic, Report
+from magnetgen.model import MediaFile, Parsed, Skipped
+from magnetgen.render import PAGE_JOBS, Renderer
+from magnetgen.state import Options, Result, State
+
+Progress = Callable[[str, int, int], None]
+"""Told a stage's name, how much of it is done, and of how much."""
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """A media file's facts, or why it cannot be used."""
+
+    file: MediaFile | None = None
+    fault: Diagnostic | None = None
+
+
+def build(root: Path, options: Options, progress: Progress = lambda *_: None) -> Result:
+    """Build the site in `root`. Raises OSError, output.RefusedError; faults of content are in the result."""
+    started = time.perf_counter()
+    state = State(root, options)
+    if (before := state.unchanged_now()) is not None:
+        return before
+    report = Report()
+    try:
+        settings, settings_doc = config.load(root, options.base_url)
+        report.extend(settings_doc.diagnostics)
+        looks = theme.Theme(root, settings.theme, root / ".magnetgen" / "cache" / "templates")
+    except FileNotFoundError:
+        return Result(diagnostics=(config.missing(root),), seconds=time.perf_counter() - started)
+    except yamldoc.Fault as fault:
+        return Result(diagnostics=fault.diagnostics, seconds=time.perf_counter() - started)
+    out = state.out(settings.build.out)
+    manifest = output.read_manifest(root, out)
+    output.check_folder(root, out, manifest)
+
+    found = scan.site(root)
+    report.extend(found.diagnostics)
+    parsed = _parse(root, settings, found, options, progress)
+    files = _inspect(root, found, options, report, progress)
+    now = options.now if options.now is not None else time.time()
+    site = plan.make(root, settings, parsed, files, plan.Publish(now, options.drafts, options.future), report)
+    renderer = Renderer(site, looks, _digest(site, looks))
+    report.extend(check_site(site, renderer.links))
+
+    stage = output.Stage(out)
+    stage.discard()
+    try:
+        made = _make(renderer, stage, manifest, options, report, progress)
+        if report.fails(options.strict):
+            return _failed(site, found, report, started)
+        listed = {m.file: output.Listed(m.key, m.size, m.mtime_ns, m.diagnostics) for m in made}
+        changed = [m.file for m in made if m.changed]
+        forms = bundle.forms_json(renderer)
+        removed = output.commit(root, stage, manifest, listed, changed)
+        _write_state_folder(root, forms)
+    finally:
+        stage.discard()
+    result = Result(
+        diagnostics=tuple(report),
+        pages=sum(job.kind in PAGE_JOBS and job.kind != "redirect" for job in site.jobs),
+        written=len(changed),
+        unchanged=len(made) - len(changed),
+        removed=removed,
+        skipped=_skipped(site, found),
+        out=str(out),
+        seconds=time.perf_counter() - started,
+    )
+    state.save(result, listed, site.next_instant, theme.folders(root, settings.theme_name))
+    return result
+
+
+def _parse(
+    root: Path, settings: config.SiteConfig, found: scan.Scan, options: Options, progress: Progress
+) -> list[Parsed]:
+    """Every content file, from the cache where it has not changed."""
+    key = settings.model_dump_json(include={"timezone", "markdown", "language", "defaults"}).encode()
+    folder = root / ".magnetgen" / "cache"
+    memo = cache.Memo(folder / "pages.mpk", key, Parsed)
+    known: dict[str, Any] = {s.path: None if options.clean else memo.get(s) for s in found.texts}
+    todo = [s for s in found.texts if known[s.path] is None]
+    now = cache.now_ns()
+    make = functools.partial(_parser, root, settings)
+    results = cache.parallel(make, todo, options.jobs, Parsed, lambda done: progress("reading", done, len(todo)))
+    for source, result in zip(todo, results, strict=True):
+        known[source.path] = result
+        memo.put(source, msgspec.msgpack.encode(result), now)
+    memo.save()
+    return [known[s.path] for s in found.texts]
+
+
+def _parser(root: Path, settings: config.SiteConfig) -> Callable[[Any], Parsed]:
+    reader = pages.PageReader(root, settings)
+    return lambda source: reader.parse(source.path)
+
+
+def _inspect(root: Path, found: scan.Scan, options: Options, report: Report, progress: Progress) -> list[MediaFile]:
+    """Every media file's digest and size."""
+    memo = cache.Memo(root / ".magnetgen" / "cache" / "media.mpk", b"", _Seen)
+    known: dict[str, Any] = {s.path: None if options.clean else memo.get(s) for s in found.files}
+    todo = [s for s in found.files if known[s.path] is None]
+    now = cache.now_ns()
+    make = functools.partial(_inspector, root)
+    results = cache.parallel(make, todo, options.jobs, _Seen, lambda done: progress("media", done, len(todo)))
+    for source, result in zip(todo, results, strict=True):
+        known[source.path] = result
+        memo.put(source, msgspec.msgpack.encode(result), now)
+    memo.save()
+    seen: list[_Seen] = [known[s.path] for s in found.files]
+    report.add(*(s.fault for s in seen if s.fault))
+    return [s.file for s in seen if s.file]
+
+
+def _inspector(root: Path) -> Callable[[Any], _Seen]:
+    def inspect(source: Any) -> _Seen:
+        found = media.inspect(root, source.path)
+        return _Seen(found) if isinstance(found, MediaFile) else _Seen(fault=found)
+
+    return inspect
+
+
+def _digest(site: plan.Plan, looks: theme.Theme) -> bytes:
+    """Of all that every page depends on: theme, settings, forms, blocks, lists in menus."""
+    state = blake2b(looks.digest + cache.code_stamp(), digest_size=16)
+    state.update(site.config.model_dump_json().encode())
+    for form in site.forms.values():
+        state.update(msgspec.msgpack.encode((form.spec, form.home, form.next)))
+    for name, block in sorted(site.blocks.items()):
+        state.update(name.encode() + block.digest)
+    state.update(repr([(c.title, c.base) for c in site.collections.values()]).encode())
+    state.update(repr([(t.title, t.base) for t in site.tags.values()]).encode())
+    state.update(repr((site.card_for(None), site.preview)).encode())
+    for logo in (site.config.theme.get("logo"), site.config.organization.logo):
+        file = site.media.get(str(logo or "").lstrip("/"))
+        state.update(file.digest.encode() if file else b"-")
+    return state.digest()
+
+
+def _make(
+    renderer: Renderer, stage: output.Stage, manifest: output.Manifest, options: Options, report: Report, progress: Any
+) -> list[output.Made]:
+    """Every output that is not up to date; the rest as the manifest has it."""
+    jobs = renderer.plan.jobs
+    made: dict[int, output.Made] = {}
+    todo: list[int] = []
+    for number, job in enumerate(jobs):
+        listed = None if options.clean else manifest.files.get(job.file)
+        key = renderer.key(job) if listed else b""
+        if listed and job.kind != "discovery" and output.up_to_date(stage.out, job.file, listed, key):
+            made[number] = output.Made(number, job.file, key, listed.size, listed.mtime_ns, False, listed.diagnostics)
+        else:
+            todo.append(number)
+    if stage.fresh and not todo:
+        return []
+    make = functools.partial(_maker, renderer, stage)
+    for result in cache.parallel(
+        make, todo, options.jobs, output.Made, lambda done: progress("writing", done, len(todo))
+    ):
+        made[result.number] = result
+    results = [made[number] for number in range(len(jobs))]
+    for result in results:
+        report.extend(result.diagnostics)
+    return results
+
+
+def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Made]:
+    """Makes one output: renders, checks, stages."""
+
+    def make(number: int) -> output.Made:
+        job = renderer.plan.jobs[number]
+        diagnostics: tuple[Diagnostic, ...] = ()
+        if job.kind == "media":
+            size, mtime, changed = stage.put_copy(job.file, renderer.plan.root / job.source)
+        else:
+            if job.kind == "card":
+                data = assets.card(renderer, job)
+            elif job.kind == "discovery":
+                data = assets.discovery(renderer, job).encode()
+            else:
+                rendered = renderer.render(job)
+                diagnostics = rendered.diagnostics + _page_faults(renderer, job, rendered.html)
+                data = rendered.html.encode(errors="replace")
+            size, mtime, changed = stage.put(job.file, data)
+        return output.Made(number, job.file, renderer.key(job), size, mtime, changed, diagnostics)
+
+    return make
+
+
+def _page_faults(renderer: Renderer, job: plan.Job, html: str) -> tuple[Diagnostic, ...]:
+    if job.kind == "redirect" or not html:
+        return ()
+    page = renderer.plan.by_source.get(job.source)
+    noindex = page.noindex if page else job.kind not in ("home", "list")
+    url = renderer.plan.absolute(job.path)
+    return tuple(check_page(html, path=job.source or config.CONFIG_FILE, url=url, noindex=noindex))
+
+
+def _failed(site: plan.Plan, found: scan.Scan, report: Report, started: float) -> Result:
+    return Result(
+        diagnostics=tuple(report),
+        pages=len(site.pages),
+        skipped=_skipped(site, found),
+        failed=True,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _skipped(site: plan.Plan, found: scan.Scan) -> tuple[Skipped, ...]:
+    return tuple(sorted((*site.skipped, *found.skipped), key=lambda s: s.path))
+
+
+def _write_state_folder(root: Path, forms: bytes) -> None:
+    """forms.json for the handler, and the note that keeps .magnetgen out of version control."""
+    folder = root / ".magnetgen"
+    ignore = folder / ".gitignore"
+    if not ignore.is_file():
+        cache.write_atomically(ignore, b"*\n")
+    target = folder / bundle.FORMS_FILE
+    if not target.is_file() or target.read_bytes() != forms:
+        cache.write_atomically(target, forms)

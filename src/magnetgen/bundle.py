@@ -1,0 +1,60 @@
+"""What the form handler is given: `.magnetgen/forms.json`. It lies beside the output and is never published."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from magnetgen.capture import handler_url
+from magnetgen.forms import contract
+from magnetgen.plan import Form, Plan
+from magnetgen.render import Renderer
+
+FORMS_FILE = "forms.json"
+
+
+def forms_json(renderer: Renderer) -> bytes:
+    """The compiled forms (docs/forms.md says what each key is for). The same site gives the same bytes."""
+    plan = renderer.plan
+    data: dict[str, Any] = {
+        "v": contract.VERSION,
+        "base_url": plan.config.base_url,
+        "public_url": _absolute(plan, handler_url(plan)),
+        "origins": [plan.config.origin],
+        "forms": {name: _form(renderer, form) for name, form in sorted(plan.forms.items())},
+        "assets": _assets(plan),
+        "mails": {},
+        "pages": renderer.messages(),
+        "destinations": [_without_empty(d.model_dump()) for d in plan.config.handler.destinations],
+    }
+    return (json.dumps(data, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _form(renderer: Renderer, form: Form) -> dict[str, Any]:
+    plan = renderer.plan
+    next_url = _absolute(plan, renderer.links.site(form.next).url)
+    confirmed = plan.absolute(form.confirmed) if form.spec.double_opt_in else next_url
+    return contract.compile_form(form.spec, next_url, confirmed, plan.absolute(form.home))
+
+
+def _assets(plan: Plan) -> dict[str, Any]:
+    """Files in content/magnets/ that a form hands out as they are."""
+    wanted = {form.spec.magnet for form in plan.forms.values() if form.spec.magnet}
+    found = {}
+    for name in sorted(wanted):
+        source = plan.magnets.get(name)
+        file = plan.media.get(source) if source else None
+        if source and file:
+            digest = sha256((plan.root / source).read_bytes()).hexdigest()
+            found[name] = {"file": source, "name": source.rsplit("/", 1)[1], "size": file.size, "sha256": digest}
+    return found
+
+
+def _absolute(plan: Plan, url: str) -> str:
+    return url if urlsplit(url).scheme else plan.config.origin + url
+
+
+def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if value}

@@ -1,0 +1,176 @@
+"""What is remembered between builds, and the one place that knows of processes.
+
+A cache file is msgpack of frozen structs, with the key of all that its entries depend on besides their own file. A
+file that cannot be read, or has another key, is an empty cache: it costs time, never truth.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from magnetgen import __version__
+from magnetgen.model import Source
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PARALLEL_FROM = 400
+"""Items below which a second process costs more than it saves (measured: docs/performance.md)."""
+
+_TICK_NS = 20_000_000
+_COARSE_NS = 2_000_000_000
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A remembered result; `value` is msgpack, decoded when it is asked for."""
+
+    size: int
+    mtime_ns: int
+    value: msgspec.Raw
+
+
+class _File(msgspec.Struct):
+    key: bytes
+    entries: dict[str, Entry]
+
+
+class Memo:
+    """Results by file, valid as long as the file's size and time and the common key stay the same."""
+
+    def __init__(self, path: Path, key: bytes, kind: Any) -> None:
+        self._path = path
+        self._key = blake2b(key + code_stamp(), digest_size=16).digest()
+        self._decoder = msgspec.msgpack.Decoder(kind)
+        self._old = self._load()
+        self._new: dict[str, Entry] = {}
+        self._changed = False
+
+    def get(self, source: Source) -> Any:
+        """The remembered result for a file, or None."""
+        entry = self._old.get(source.path)
+        if entry is None or entry.size != source.size or entry.mtime_ns != source.mtime_ns:
+            return None
+        self._new[source.path] = entry
+        return self._decoder.decode(entry.value)
+
+    def put(self, source: Source, value: bytes, now_ns: int) -> None:
+        """Remember msgpack bytes. `now_ns`: when the file was looked at, before it was read."""
+        self._changed = True
+        if now_ns - source.mtime_ns > _granularity(source.mtime_ns):
+            self._new[source.path] = Entry(source.size, source.mtime_ns, msgspec.Raw(value))
+
+    def save(self) -> None:
+        if self._changed or len(self._new) != len(self._old):
+            write_atomically(self._path, msgspec.msgpack.encode(_File(self._key, self._new)))
+
+    def _load(self) -> dict[str, Entry]:
+        found = load(self._path, _File)
+        return found.entries if found is not None and found.key == self._key else {}
+
+
+def _granularity(mtime_ns: int) -> int:
+    """A file changed this short a time ago could change again without its time telling (as in git's index)."""
+    return _COARSE_NS if mtime_ns % 1_000_000_000 == 0 else _TICK_NS
+
+
+def load(path: Path, kind: type[T]) -> T | None:
+    """A cache file's content, or None if there is none that fits."""
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """The old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@cache
+def code_stamp() -> bytes:
+    """A digest of magnetgen's own files, by size and time: another version has another cache."""
+    state = blake2b(__version__.encode(), digest_size=16)
+    package = Path(__file__).parent
+    for base, folders, files in os.walk(package):
+        folders[:] = sorted(f for f in folders if f not in ("__pycache__", "_themes"))
+        for name in sorted(files):
+            info = os.stat(f"{base}/{name}")
+            state.update(f"{name}\0{info.st_size}\0{info.st_mtime_ns}\0".encode())
+    return state.digest()
+
+
+def default_jobs() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+def parallel(
+    make: Callable[[], Callable[[T], R]],
+    items: Sequence[T],
+    jobs: int,
+    kind: Any,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[R]:
+    """`make()(item)` for each item, in order; in `jobs` processes where there are enough items.
+
+    `make` runs once in each process, so that a worker's templates and engines are made once. Results travel as
+    msgpack of `kind`.
+    """
+    if jobs <= 1 or len(items) < PARALLEL_FROM:
+        work = make()
+        for number, item in enumerate(items, 1):
+            yield work(item)
+            progress(number)
+        return
+    decoder = msgspec.msgpack.Decoder(list[kind])
+    size = max(16, min(500, len(items) // (jobs * 8)))
+    chunks = [items[i : i + size] for i in range(0, len(items), size)]
+    done = 0
+    # Forked workers share the plan without a copy; no thread runs yet at this point of a build.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+    with context.Pool(min(jobs, len(chunks)), _start_worker, (make,)) as pool:
+        for packed in pool.imap(_run_chunk, chunks):
+            results = decoder.decode(packed)
+            yield from results
+            done += len(results)
+            progress(done)
+
+
+_work: Callable[[Any], Any]
+
+
+def _start_worker(make: Callable[[], Callable[[Any], Any]]) -> None:
+    import gc
+    import signal
+
+    global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C and ends the pool
+    gc.freeze()
+    _work = make()
+
+
+def _run_chunk(items: Sequence[Any]) -> bytes:
+    return msgspec.msgpack.encode([_work(item) for item in items])
+
+
+def now_ns() -> int:
+    return time.time_ns()

@@ -1,0 +1,114 @@
+"""A declared form → what the page shows of it (FormView), for each kind of handler."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+from markupsafe import Markup, escape
+
+from magnetgen.forms import contract
+from magnetgen.links import Links
+from magnetgen.plan import Form, Plan
+from magnetgen.theme import Theme
+from magnetgen.views import ConsentView, FieldView, FormView, OptionView
+
+_SCRIPT_WORDS = {
+    "required": "fault_required",
+    "email": "fault_email",
+    "pattern": "fault_pattern",
+    "too_long": "fault_too_long",
+    "summary": "fault_summary",
+    "suggest": "suggest",
+    "sending": "sending",
+    "failed": "failed",
+}
+
+
+class Capture:
+    """Makes FormViews of one site; the same form at the same anchor only once."""
+
+    def __init__(self, plan: Plan, theme: Theme, links: Links) -> None:
+        self._plan = plan
+        self._links = links
+        self._words = json.dumps({key: theme.words[word] for key, word in _SCRIPT_WORDS.items()}, ensure_ascii=False)
+        self.view = cache(self._view)
+
+    def _view(self, name: str, number: int = 1) -> FormView:
+        """The form's view; `number`: how many times it stands on the page by now."""
+        form = self._plan.forms[name]
+        anchor = f"form-{name}" + (f"-{number}" if number > 1 else "")
+        spec = form.spec
+        privacy = self._plan.config.privacy_url
+        return FormView(
+            name=name,
+            anchor=anchor,
+            title=spec.title,
+            button=spec.button,
+            attrs=attrs_markup(self._form_attrs(form)),
+            fields=tuple(_field(field, anchor) for field in spec.fields),
+            consent=tuple(_consent(consent, anchor) for consent in spec.consent),
+            hidden=self._hidden(form),
+            honeypot=contract.HONEYPOT if self._plan.config.handler.provider != "external" else "",
+            privacy_url=self._links.site(privacy).url if privacy else "",
+            double_opt_in=spec.double_opt_in and self._plan.config.handler.provider == "magnetgen",
+        )
+
+    def _form_attrs(self, form: Form) -> dict[str, str | bool]:
+        provider = self._plan.config.handler.provider
+        attrs: dict[str, str | bool] = {"action": self._action(form), "method": "post", "data-words": self._words}
+        if provider == "magnetgen":
+            return {**attrs, "data-mg-form": True}
+        attrs["data-mg-form"] = "plain"
+        if provider == "netlify-forms":
+            attrs |= {"name": form.spec.name, "data-netlify": "true", "netlify-honeypot": contract.HONEYPOT}
+        return attrs
+
+    def _action(self, form: Form) -> str:
+        handler = self._plan.config.handler
+        if handler.provider == "netlify-forms":
+            return self._links.site(form.next).url
+        if handler.provider == "external":
+            return handler.url.replace("{form}", form.spec.name)
+        return handler_url(self._plan) + f"/forms/{form.spec.name}"
+
+    def _hidden(self, form: Form) -> tuple[tuple[str, str], ...]:
+        source = ((contract.SOURCE, ""),)
+        provider = self._plan.config.handler.provider
+        if provider == "netlify-forms":
+            return (("form-name", form.spec.name), *source)
+        if provider == "external":
+            return source
+        return ((contract.TIMER, ""), *source, (contract.SCHEMA_VERSION, str(contract.VERSION)))
+
+
+def handler_url(plan: Plan) -> str:
+    """The handler's base as it stands in a page: below the site's own, or an absolute address."""
+    url = plan.config.handler.url.rstrip("/")
+    return url if "://" in url else plan.url(url.lstrip("/"))
+
+
+def attrs_markup(attrs: dict[str, str | bool]) -> Markup:
+    """Attributes as HTML; True is an attribute without a value, False none."""
+    parts = (escape(k) if v is True else Markup('{}="{}"').format(k, v) for k, v in attrs.items() if v is not False)
+    return Markup(" ").join(parts)
+
+
+def _field(field: contract.Field, anchor: str) -> FieldView:
+    group = field.type == "radio" or (field.type == "checkbox" and len(field.options) > 1)
+    kind = "radio" if group else field.type
+    return FieldView(
+        id=f"{anchor}-{field.name}",
+        name=field.name,
+        kind=kind if kind in ("textarea", "select", "radio", "checkbox", "hidden") else "text",
+        label=field.label,
+        required=field.required,
+        attrs=attrs_markup(contract.attributes(field)),
+        help=field.help,
+        options=tuple(OptionView(option, option) for option in field.options),
+    )
+
+
+def _consent(consent: contract.Consent, anchor: str) -> ConsentView:
+    attrs: dict[str, str | bool] = {"name": consent.name, "value": "yes", "required": consent.required}
+    return ConsentView(f"{anchor}-{consent.name}", consent.name, consent.text, consent.required, attrs_markup(attrs))

@@ -1,0 +1,224 @@
+"""The command line: options → call → print → exit code. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from magnetgen import __version__
+
+if TYPE_CHECKING:
+    from magnetgen.state import Result
+
+FINE, CONTENT, USAGE, INTERNAL = 0, 1, 2, 3
+"""Exit codes: all well; problems in the content; the command was wrong; I/O or a fault of magnetgen."""
+
+INTERRUPTED = 130
+_SLOW_SECONDS = 1.0
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="magnetgen")
+def cli() -> None:
+    """Lead generation from a folder of Markdown: landing pages, calls to action and capture forms."""
+
+
+@cli.command()
+@click.option("--site", default=".", type=click.Path(file_okay=False, path_type=Path), help="The site's folder.")
+@click.option("--out", type=click.Path(file_okay=False), help="Where to write. [default: build.out, or public]")
+@click.option("--base-url", help="Build for another address than magnetgen.yaml says.")
+@click.option("--drafts", is_flag=True, help="Publish drafts, too.")
+@click.option("--future", is_flag=True, help="Publish posts with a date to come, too.")
+@click.option("--strict", is_flag=True, help="Let warnings stop the build, as errors do.")
+@click.option("--clean", is_flag=True, help="Forget the cache and make everything anew.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Processes. [default: as many as processors]")
+@click.option("--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="How to report.")
+@click.option("--quiet", is_flag=True, help="Only say what is wrong.")
+def build(site: Path, style: str, quiet: bool, jobs: int | None, strict: bool, **wishes: Any) -> None:
+    """Build the site. With errors nothing is written, and the last output stays."""
+    from magnetgen.cache import default_jobs
+    from magnetgen.state import Options, State
+
+    options = Options(jobs=jobs or default_jobs(), strict=strict, now=_source_date(), **wishes)
+    base_url = options.base_url
+    if base_url is not None and not base_url.startswith(("http://", "https://")):
+        raise click.UsageError(f"--base-url needs an absolute address, not {base_url!r}")
+    if not site.is_dir():
+        raise click.UsageError(f"there is no folder {site}")
+    try:
+        # An unchanged site is told without importing what builds one.
+        result = State(site, options).unchanged_now() or _build(site, options, quiet or style != "text")
+    except OSError as exc:
+        _fail(exc, style)
+    _report(result, site, style, quiet)
+    sys.exit(result.exit_code(strict))
+
+
+def _build(site: Path, options: Any, silent: bool) -> Result:
+    from magnetgen import build as program
+    from magnetgen.output import RefusedError
+
+    try:
+        return program.build(site, options, _progress(silent))
+    except RefusedError as exc:
+        raise click.UsageError(str(exc)) from None
+
+
+def _source_date() -> float | None:
+    """SOURCE_DATE_EPOCH (reproducible-builds.org) instead of the clock."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if not given:
+        return None
+    try:
+        return float(int(given))
+    except ValueError:
+        raise click.UsageError(f"SOURCE_DATE_EPOCH must be whole seconds, not {given!r}") from None
+
+
+def _progress(silent: bool) -> Callable[[str, int, int], None]:
+    """A line that is written over on a terminal, from the first second on; nothing when piped."""
+    if silent or not sys.stderr.isatty():
+        return lambda stage, done, of: None
+    started = shown = time.monotonic()
+
+    def show(stage: str, done: int, of: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - started < _SLOW_SECONDS or (now - shown < 0.1 and done < of):
+            return
+        shown = now
+        click.echo(f"\r\x1b[K{stage} {done:,} of {of:,}" + ("\r\x1b[K" if done >= of else ""), err=True, nl=False)
+
+    return show
+
+
+def _report(result: Result, site: Path, style: str, quiet: bool) -> None:
+    from magnetgen import diagnostics
+
+    if style == "json":
+        click.echo(diagnostics.dump_json(_as_json(result)))
+        return
+    if style == "github":
+        prefix = "" if str(site) == "." else f"{site.as_posix()}/"
+        for found in result.diagnostics:
+            click.echo(diagnostics.as_github(found, prefix))
+    else:
+        renderer = diagnostics.TextRenderer(site, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+        for found in result.diagnostics:
+            click.echo(renderer.render(found))
+    if not quiet:
+        click.echo(_summary(result))
+
+
+def _as_json(result: Result) -> dict[str, Any]:
+    from magnetgen import diagnostics
+
+    return {
+        "diagnostics": [diagnostics.as_json(found) for found in result.diagnostics],
+        "pages": result.pages,
+        "written": result.written,
+        "unchanged": result.unchanged,
+        "removed": result.removed,
+        "skipped": [{"path": s.path, "reason": s.reason} for s in result.skipped],
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _summary(result: Result) -> str:
+    lines = []
+    if result.skipped:
+        lines.append("Not published:")
+        lines += [f"  {skipped.path}: {skipped.reason}" for skipped in result.skipped]
+    errors = sum(d.severity == "error" for d in result.diagnostics)
+    warnings = len(result.diagnostics) - errors
+    faults = ", ".join(_count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n)
+    if result.failed or not result.out:
+        lines.append(f"{faults}: nothing was written, the last output is as it was.")
+        return "\n".join(lines)
+    detail = f"{_count(result.written, 'file')} written, {result.unchanged:,} unchanged"
+    if result.removed:
+        detail += f", {result.removed:,} removed"
+    out = Path(result.out)
+    shown = out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out
+    lines.append(
+        f"{_count(result.pages, 'page')} in {shown} ({detail}) in {result.seconds:.2f} s"
+        + (f"; {faults}" if faults else "")
+    )
+    return "\n".join(lines)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _fail(exc: OSError, style: str) -> NoReturn:
+    """Disk full, no permission and the like: one sentence, exit code 3."""
+    message = f"{exc.strerror or exc}" + (f": {exc.filename}" if exc.filename else "")
+    if style == "json":
+        from magnetgen import diagnostics
+        from magnetgen.state import Result
+
+        found = diagnostics.error("io", message, str(exc.filename or "."), hint="nothing was written")
+        click.echo(diagnostics.dump_json(_as_json(Result(diagnostics=(found,), failed=True))))
+    else:
+        click.echo(f"magnetgen: {message}", err=True)
+    sys.exit(INTERNAL)
+
+
+@cli.group()
+def new() -> None:
+    """Make a new site."""
+
+
+@new.command("site")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--title", help="The site's title. [default: from the folder's name]")
+@click.option("--base-url", default="https://example.com", show_default=True, help="Where the site will be.")
+def new_site(folder: Path, title: str | None, base_url: str) -> None:
+    """Make a small site in DIR that builds at once: a post, a landing page, a form."""
+    from magnetgen import scaffold
+
+    try:
+        made = scaffold.new_site(folder, title, base_url)
+    except scaffold.RefusedError as exc:
+        raise click.UsageError(str(exc)) from None
+    except OSError as exc:
+        _fail(exc, "text")
+    click.echo(f"Made {folder} with {_count(len(made), 'file')}.\nNext: cd {folder} && magnetgen build")
+
+
+@cli.command()
+@click.argument("kind", type=click.Choice(["config", "page", "form"]), default="config")
+def schema(kind: str) -> None:
+    """Print the JSON Schema of magnetgen.yaml, of a page's front matter or of a form's, for your editor."""
+    import json
+
+    from magnetgen.config import SiteConfig
+    from magnetgen.schema import FormMeta, PageMeta, Strict, json_schema
+
+    models: dict[str, type[Strict]] = {"config": SiteConfig, "page": PageMeta, "form": FormMeta}
+    model = models[kind]
+    click.echo(json.dumps(json_schema(model), ensure_ascii=False, indent=2))
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as exc:
+        exc.show()
+        code = exc.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nmagnetgen: stopped; nothing is half written", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is wrong with the build.
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        code = FINE
+    sys.exit(code)

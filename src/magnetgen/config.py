@@ -1,0 +1,265 @@
+"""magnetgen.yaml → SiteConfig, and the cascade of defaults."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from magnetgen import yamldoc
+from magnetgen.diagnostics import Diagnostic, Span, error
+from magnetgen.schema import Language, PageMeta, Person, Strict, Title, faults, person, refuse, validate
+
+CONFIG_FILE = "magnetgen.yaml"
+DESTINATION_KINDS = ("webhook", "slack", "hubspot", "kit", "mailchimp", "brevo", "listmonk")
+_FREE = frozenset({"theme", "extension_configs"})
+
+
+def _base_url(value: Any) -> Any:
+    parts = urllib.parse.urlsplit(value) if isinstance(value, str) else None
+    if not parts or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise refuse(
+            "base-url",
+            f'"{value}" is not an absolute address',
+            "write it whole: https://example.com or https://example.com/blog/",
+        )
+    return value.rstrip("/") + "/"
+
+
+def _timezone(value: Any) -> Any:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, TypeError, OSError):
+        raise refuse("timezone", f'unknown time zone "{value}"', "use a name such as UTC or Europe/Berlin") from None
+    return value
+
+
+def _brand(settings: dict[str, Any]) -> None:
+    brand = settings.get("brand")
+    if brand is not None and not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", str(brand)):
+        raise refuse("theme-brand", f'"{brand}" is not a colour', 'write it as "#0a5" or "#00aa55", in quotes')
+
+
+def _theme(value: Any) -> Any:
+    settings = {"name": value} if isinstance(value, str) else value
+    if isinstance(settings, dict):
+        _brand(settings)
+        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", str(settings.get("name", "lodestone"))):
+            raise refuse("theme-name", f'"{settings["name"]}" is not a theme\'s name', "it is a folder below themes/")
+    return settings
+
+
+class Organization(Strict):
+    """Who publishes the site."""
+
+    name: str = ""
+    url: str = ""
+    logo: str = ""
+    same_as: list[str] = []
+    """Profiles elsewhere that are the same organisation."""
+
+
+class MenuEntry(Strict):
+    label: str
+    url: str
+
+
+class Menus(Strict):
+    main: list[MenuEntry] | None = None
+    footer: list[MenuEntry] = []
+
+
+class Defaults(Strict):
+    """Front matter for every file that the pattern matches."""
+
+    files: str
+    """Relative to content/; `*` within a folder, `**` across folders."""
+    values: dict[str, Any]
+
+
+class Cta(Strict):
+    label: str
+    url: str
+    text: str = ""
+    """A sentence above the button."""
+
+
+class Destination(Strict):
+    """Where leads go. Values of *_env are names of environment variables."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    kind: Literal["webhook", "slack", "hubspot", "kit", "mailchimp", "brevo", "listmonk"]
+    url_env: str = ""
+    secret_env: str = ""
+    key_env: str = ""
+    list_env: str = ""
+
+
+class Handler(Strict):
+    provider: Literal["magnetgen", "netlify-forms", "external"] = "magnetgen"
+    url: str = "api"
+    """Below base_url, or an absolute URL. With `external`: the form endpoint; `{form}` stands for the form's name."""
+    destinations: list[Destination] = []
+
+    @model_validator(mode="after")
+    def _endpoint(self) -> Handler:
+        if self.provider == "external" and "://" not in self.url:
+            raise refuse(
+                "handler-url", "an external handler needs its address", "handler: {provider: external, url: https://…}"
+            )
+        return self
+
+
+class MarkdownSettings(Strict):
+    engine: Literal["pyromark", "python-markdown"] = "pyromark"
+    extensions: list[str] = []
+    """Of Python-Markdown."""
+    extension_configs: dict[str, Any] = {}
+
+
+class Feed(Strict):
+    limit: Annotated[int, Field(ge=1, le=1000)] = 20
+
+
+class Build(Strict):
+    out: str = "public"
+
+
+class Seo(Strict):
+    llms_txt: bool = False
+    """Write /llms.txt, an outline of the site for language models."""
+    indexnow_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{8,128}$")] | None = None
+    """Write the key's file, so that search engines can be told of changes."""
+
+
+class SiteConfig(Strict):
+    """magnetgen.yaml."""
+
+    title: Title
+    base_url: Annotated[str, BeforeValidator(_base_url)]
+    language: Language = "en"
+    timezone: Annotated[str, BeforeValidator(_timezone)] = "UTC"
+    """Dates without offset are in it."""
+    description: str = ""
+    author: Annotated[Person, BeforeValidator(person)] | None = None
+    organization: Organization = Organization()
+    theme: Annotated[dict[str, Any], BeforeValidator(_theme)] = {"name": "lodestone"}
+    """Name of the theme, or `{name, brand, logo, words, …}`."""
+    menus: Menus = Menus()
+    privacy_url: str = ""
+    image: str = ""
+    """Picture for social networks where a page has none; otherwise a card is made."""
+    defaults: list[Defaults] | None = None
+    ctas: dict[str, Cta] = {}
+    handler: Handler = Handler()
+    markdown: MarkdownSettings = MarkdownSettings()
+    pagination: Annotated[int, Field(ge=1, le=1000)] = 20
+    feed: Feed = Feed()
+    social_cards: bool = False
+    """Make a picture for social networks for every page that has none."""
+    seo: Seo = Seo()
+    build: Build = Build()
+
+    @property
+    def prefix(self) -> str:
+        """Path of base_url with `/` at both ends: `/` or `/repo/`."""
+        return urllib.parse.urlsplit(self.base_url).path or "/"
+
+    @property
+    def origin(self) -> str:
+        parts = urllib.parse.urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def publisher(self) -> str:
+        return self.organization.name or self.title
+
+    @property
+    def theme_name(self) -> str:
+        return str(self.theme.get("name", "lodestone"))
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+def load(root: Path, base_url: str | None = None) -> tuple[SiteConfig, yamldoc.Document]:
+    """The site's settings. Raises yamldoc.Fault with every fault, OSError where the file cannot be read."""
+    text = yamldoc.decode((root / CONFIG_FILE).read_bytes(), CONFIG_FILE)
+    doc = yamldoc.parse(text, CONFIG_FILE, free=_FREE)
+    doc.diagnostics.extend(yamldoc.mojibake(text, CONFIG_FILE))
+    data = {**doc.data, "base_url": base_url} if base_url else doc.data
+    config = validate(SiteConfig, doc, data)
+    problems = _default_faults(doc)
+    if isinstance(config, list):
+        raise yamldoc.Fault(*config, *problems, *doc.diagnostics)
+    if problems:
+        raise yamldoc.Fault(*problems, *doc.diagnostics)
+    return config, doc
+
+
+def missing(root: Path) -> Diagnostic:
+    return error(
+        "config-missing",
+        f"there is no {CONFIG_FILE} in {root.name or root}",
+        CONFIG_FILE,
+        Span(1),
+        "`magnetgen new site DIR` makes a site",
+    )
+
+
+def _default_faults(doc: yamldoc.Document) -> list[Diagnostic]:
+    """`values` are front matter: checked as such, each at its place in magnetgen.yaml."""
+    found = []
+    entries = doc.data.get("defaults")
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        values = entry.get("values") if isinstance(entry, dict) else None
+        if not isinstance(values, dict):
+            continue
+        try:
+            PageMeta.model_validate({"title": "-", **values})
+        except ValidationError as exc:
+            found += faults(PageMeta, doc, exc, ("defaults", index, "values"))
+    return found
+
+
+POSTS_DEFAULT = Defaults(files="posts/**", values={"layout": "post", "form": "newsletter"})
+"""What a site with content/posts/ and no `defaults` has."""
+
+
+def defaults_for(config: SiteConfig, relative: str) -> dict[str, Any]:
+    """The merged `values` for a file, by its path below content/. Later entries win; `extra` is merged by key."""
+    entries = (POSTS_DEFAULT,) if config.defaults is None else config.defaults
+    merged: dict[str, Any] = {}
+    for entry in entries:
+        if glob(entry.files).fullmatch(relative):
+            merged = merge(merged, entry.values)
+    return merged
+
+
+def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` wins; an empty value does not. `extra` is merged key by key."""
+    out = under | {key: value for key, value in over.items() if value is not None or key not in under}
+    if isinstance(under.get("extra"), dict) and isinstance(over.get("extra"), dict):
+        out["extra"] = under["extra"] | over["extra"]
+    return out
+
+
+@lru_cache(maxsize=256)
+def glob(pattern: str) -> re.Pattern[str]:
+    """A glob over paths with `/`: `*` and `?` stay within a folder, `**` goes across."""
+    out, i = "", 0
+    while i < len(pattern):
+        if pattern.startswith("**/", i):
+            out, i = out + "(?:.*/)?", i + 3
+        elif pattern.startswith("**", i):
+            out, i = out + ".*", i + 2
+        else:
+            out += {"*": "[^/]*", "?": "[^/]"}.get(pattern[i], re.escape(pattern[i]))
+            i += 1
+    return re.compile(out)

@@ -1,0 +1,1 @@
+"""The form handler's island: standard library only, so that it ships alone."""

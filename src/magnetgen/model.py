@@ -1,0 +1,130 @@
+"""The frozen types that one stage hands to the next.
+
+They are msgspec structs: immutable, quick to make (10,000 pages pass through here) and stored in the
+cache as they are, without pickle. What a template sees is in `views`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from magnetgen.diagnostics import Diagnostic
+from magnetgen.forms.contract import FormSpec
+
+
+class Source(Struct, frozen=True):
+    """A file of the site as found on disk. `path` is relative to the site, with `/`."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+class Skipped(Struct, frozen=True):
+    """A file that is not published, and why."""
+
+    path: str
+    reason: str
+
+
+class Heading(Struct, frozen=True):
+    level: int
+    id: str
+    text: str
+    classes: tuple[str, ...] = ()
+
+
+class Ref(Struct, frozen=True):
+    """An address in a fragment's HTML: `html[start:end]` is the escaped attribute value.
+
+    kind: `link` or `image`; `tag_start:tag_end` is the whole tag, so that an image can be given its size and a
+    `form:` image be replaced by the form.
+    """
+
+    kind: str
+    target: str
+    start: int
+    end: int
+    tag_start: int
+    tag_end: int
+
+
+class Fragment(Struct, frozen=True):
+    """Markdown turned into HTML, its addresses still as the writer wrote them."""
+
+    html: str
+    headings: tuple[Heading, ...]
+    refs: tuple[Ref, ...]
+    first_paragraph: str
+    words: int
+
+
+class Page(Struct, frozen=True):
+    """What is known of one content file without rendering it: all that other pages need of it.
+
+    path: URL below the site's base, `/posts/x/`. Dates are ISO 8601 with offset; `date_ts` and `expires_ts` are
+    seconds since the epoch. digest: of the file and of what the settings add to it. `anchors` are the ids in its body; `links` and `images` are the addresses as written, in order, without repetition.
+    """
+
+    source: str
+    path: str
+    layout: str
+    title: str
+    description: str
+    has_description: bool = False
+    date: str | None = None
+    date_ts: float | None = None
+    updated: str | None = None
+    expires_ts: float | None = None
+    draft: bool = False
+    digest: bytes = b""
+    collection: str = ""
+    aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    image: str | None = None
+    image_alt: str = ""
+    repeats_image: bool = False
+    author: str | None = None
+    form: str | None = None
+    inline_form: FormSpec | None = None
+    cta: str | None = None
+    inline_cta: bool = False
+    noindex: bool = False
+    weight: int = 0
+    lang: str = ""
+    translation_key: str | None = None
+    toc: bool = False
+    extra: dict[str, Any] = {}
+    anchors: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    words: int = 0
+
+
+class Parsed(Struct, frozen=True):
+    """What became of one content file: a page or a form, or only diagnostics.
+
+    kind: page, form, block, magnet, email. path: the URL that the file has or would have, so that a link to a file
+    that cannot be read is no second fault. draft: as far as that could be read.
+    """
+
+    source: str
+    kind: str
+    path: str
+    page: Page | None = None
+    form: FormSpec | None = None
+    draft: bool = False
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class MediaFile(Struct, frozen=True):
+    """A file of media/, or one beside a page. `path` is its URL below the base; width and height in CSS pixels."""
+
+    source: str
+    path: str
+    digest: str
+    size: int
+    width: int | None = None
+    height: int | None = None

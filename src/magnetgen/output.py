@@ -1,0 +1,223 @@
+"""From rendered bytes to the output folder: compared, staged, moved into place, pruned. Never a torn file.
+
+A first build stages a whole tree and renames it once. Later ones stage only what differs, inside the output folder
+(so on the same file system), and move each file over the old one. Before anything is moved, the list of what will
+be there is written down, so that a build killed half way leaves nothing that the next one would not know as its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from magnetgen.cache import load, write_atomically
+from magnetgen.diagnostics import Diagnostic
+
+MARKER = ".magnetgen"
+_MARKER_TEXT = b"This folder is written by magnetgen; what is put here by hand may be replaced.\n"
+_STAGE = ".magnetgen-stage"
+
+
+class Made(msgspec.Struct, frozen=True):
+    """An output as it was made: the job's number, its key, the file's size and time, and what was found."""
+
+    number: int
+    file: str
+    key: bytes
+    size: int
+    mtime_ns: int
+    changed: bool
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An output in the manifest."""
+
+    key: bytes
+    size: int
+    mtime_ns: int
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class Manifest(msgspec.Struct):
+    """What the last build wrote, and (`pending`) what a build was about to write when it was last heard of."""
+
+    files: dict[str, Listed] = {}
+    pending: tuple[str, ...] = ()
+
+
+class RefusedError(Exception):
+    """The output folder is not one that may be written to."""
+
+
+class Stage:
+    """Where changed files wait until the whole build is known to be right. Used by workers, too."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.fresh = not out.exists()
+        self.folder = out.with_name(f".{out.name}{_STAGE}") if self.fresh else out / _STAGE
+
+    def put(self, file: str, data: bytes) -> tuple[int, int, bool]:
+        """Stage a file if it differs from the one in place. (size, mtime_ns, changed)."""
+        if not self.fresh:
+            same = _same(self.out / file, data)
+            if same is not None:
+                return len(data), same, False
+        return self._write(file, data)
+
+    def put_copy(self, file: str, source: Path) -> tuple[int, int, bool]:
+        """Stage a copy of a file whose name says its content: one of the same size in place is the same."""
+        size = source.stat().st_size
+        if (
+            not self.fresh
+            and (there := _stat(self.out / file))
+            and there.st_size == size
+            and _equal(self.out / file, source)
+        ):
+            return size, there.st_mtime_ns, False
+        target = self.folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        return size, target.stat().st_mtime_ns, True
+
+    def _write(self, file: str, data: bytes) -> tuple[int, int, bool]:
+        target = f"{self.folder}/{file}"
+        try:
+            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        except FileNotFoundError:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        with open(handle, "wb", buffering=0) as stream:  # noqa: PTH123 (a descriptor, not a path)
+            view = memoryview(data)
+            while view:
+                view = view[stream.write(view) :]
+            return len(data), os.fstat(handle).st_mtime_ns, True
+
+    def discard(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _stat(path: Path | str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _same(path: Path, data: bytes) -> int | None:
+    """The file's time if it holds just these bytes, else None."""
+    info = _stat(path)
+    if info is None or info.st_size != len(data):
+        return None
+    try:
+        return info.st_mtime_ns if path.read_bytes() == data else None
+    except OSError:
+        return None
+
+
+def _equal(one: Path, other: Path) -> bool:
+    import filecmp
+
+    return filecmp.cmp(one, other, shallow=False)
+
+
+def check_folder(root: Path, out: Path, manifest: Manifest) -> None:
+    """Raises RefusedError unless `out` is new, empty, or one that magnetgen made."""
+    resolved = out.resolve()
+    if resolved == root.resolve() or root.resolve().is_relative_to(resolved):
+        raise RefusedError(f"{out} holds the site itself: choose a folder of its own, such as public")
+    inside = resolved.relative_to(root.resolve()).parts[:1] if resolved.is_relative_to(root.resolve()) else ()
+    if inside in (("content",), ("media",), ("themes",), ("templates",), (".magnetgen",), (".git",)):
+        raise RefusedError(f"{out} is a folder of the site's sources: choose another, such as public")
+    if out.exists() and not out.is_dir():
+        raise RefusedError(f"{out} is not a folder")
+    if out.is_dir() and not (out / MARKER).is_file() and any(p.name != _STAGE for p in out.iterdir()):
+        raise RefusedError(
+            f"{out} is not empty, and not made by magnetgen: empty it, or choose another folder with --out"
+        )
+
+
+def up_to_date(out: Path, file: str, listed: Listed | None, key: bytes) -> bool:
+    """Whether the output was made from the same inputs and still lies there as it was written."""
+    if listed is None or listed.key != key:
+        return False
+    info = _stat(f"{out}/{file}")
+    return info is not None and info.st_size == listed.size and info.st_mtime_ns == listed.mtime_ns
+
+
+def manifest_path(root: Path, out: Path) -> Path:
+    from hashlib import blake2b
+
+    name = blake2b(os.fsencode(str(out.resolve())), digest_size=6).hexdigest()
+    return root / ".magnetgen" / "cache" / f"manifest-{name}.mpk"
+
+
+def read_manifest(root: Path, out: Path) -> Manifest:
+    return load(manifest_path(root, out), Manifest) or Manifest()
+
+
+def commit(root: Path, stage: Stage, old: Manifest, new: dict[str, Listed], changed: Iterable[str]) -> int:
+    """Move what is staged into place, remove what the last build wrote and this one does not. → files removed."""
+    out, moves = stage.out, list(changed)
+    gone = [file for file in {*old.files, *old.pending} if file not in new]
+    if moves or gone:
+        pending = tuple({*old.pending, *moves})
+        write_atomically(manifest_path(root, out), msgspec.msgpack.encode(Manifest(old.files, pending)))
+    if stage.fresh and moves:
+        (stage.folder / MARKER).write_bytes(_MARKER_TEXT)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        stage.folder.rename(out)
+        moves = []
+    blocked = [file for file in moves if not _move(stage.folder / file, out / file)]
+    if not (out / MARKER).is_file() and out.is_dir():
+        write_atomically(out / MARKER, _MARKER_TEXT)
+    removed = sum(_remove(out, file, new) for file in sorted(gone))
+    for file in blocked:  # by a file or folder of the last build that is gone now
+        (out / file).parent.mkdir(parents=True, exist_ok=True)
+        (stage.folder / file).replace(out / file)
+    stage.discard()
+    if moves or gone or old.pending or old.files != new:
+        write_atomically(manifest_path(root, out), msgspec.msgpack.encode(Manifest(new)))
+    return removed
+
+
+def _move(source: Path, target: Path) -> bool:
+    """Put a file into its place; False where something of another kind stands in the way."""
+    try:
+        source.replace(target)
+    except FileNotFoundError:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            return False
+        source.replace(target)
+    except (NotADirectoryError, IsADirectoryError):
+        return False
+    return True
+
+
+def _remove(out: Path, file: str, new: dict[str, Listed]) -> bool:
+    """Delete a file of an earlier build, and the folders that it leaves empty."""
+    target = out / file
+    if not target.parent.resolve().is_relative_to(out.resolve()):
+        return False
+    twin = next((name for name in (file.lower(), file.casefold()) if name in new), None)
+    if twin and _stat(target) and _stat(out / twin) and target.samefile(out / twin):  # one file where case is ignored
+        return False
+    try:
+        target.unlink()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+    for parent in target.parents:
+        if parent == out:
+            break
+        try:
+            parent.rmdir()
+        except OSError:
+            break
+    return True

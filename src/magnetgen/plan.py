@@ -1,0 +1,445 @@
+"""The whole site at once: what is published, every URL, lists, forms, related posts, and the jobs that make them."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from magnetgen import places
+from magnetgen.config import SiteConfig
+from magnetgen.diagnostics import Diagnostic, Report, error
+from magnetgen.forms.contract import NEWSLETTER, FormSpec
+from magnetgen.media import card_size
+from magnetgen.model import MediaFile, Page, Parsed, Skipped
+from magnetgen.text import fold, slug
+from magnetgen.text import quote_path as quote
+
+RELATED = 3
+SITEMAP_URLS = 50_000
+"""Addresses in one sitemap file: the protocol's limit."""
+MAX_SEGMENT = 255
+"""Bytes of a file's name: the limit of every common file system."""
+
+
+class Publish(Struct, frozen=True):
+    """What decides whether a page is published. `now`: seconds since the epoch."""
+
+    now: float
+    drafts: bool = False
+    future: bool = False
+
+
+class Listing(Struct, frozen=True):
+    """A list of posts: of a collection or of a tag. `base`: URL of its first page; `intro`: its own page, if any."""
+
+    kind: str
+    name: str
+    title: str
+    base: str
+    pages: tuple[Page, ...]
+    intro: Page | None = None
+
+    def path(self, number: int) -> str:
+        return self.base if number == 1 else f"{self.base}page/{number}/"
+
+
+class Form(Struct, frozen=True):
+    """A form of the site, with the URLs (below the base) of its pages.
+
+    source: the file that declares it, if any. home: where links to the form lead: a landing page that shows it,
+    else a page of its own.
+    """
+
+    spec: FormSpec
+    source: str
+    page: Page | None
+    home: str
+    next: str
+    confirmed: str
+
+
+class Card(Struct, frozen=True):
+    """A picture for social networks: from a picture (`source`) or from a title. Width and height in pixels."""
+
+    path: str
+    width: int
+    height: int
+    source: str = ""
+    title: str = ""
+
+
+class Job(Struct, frozen=True):
+    """One output. kind says who makes it; `path` is its URL below the base; the rest is the kind's own."""
+
+    kind: str
+    path: str
+    source: str = ""
+    name: str = ""
+    number: int = 1
+
+    @property
+    def file(self) -> str:
+        """The output file, relative to the output folder."""
+        return (self.path + "index.html" if self.path.endswith("/") else self.path).lstrip("/")
+
+
+class Plan(Struct):
+    """Everything that rendering needs to know beyond a page's own text."""
+
+    root: Path
+    config: SiteConfig
+    pages: tuple[Page, ...] = ()
+    by_source: dict[str, Page] = {}
+    media: dict[str, MediaFile] = {}
+    unreadable: dict[str, str] = {}
+    unpublished: dict[str, str] = {}
+    blocks: dict[str, Page] = {}
+    forms: dict[str, Form] = {}
+    magnets: dict[str, str] = {}
+    emails: tuple[str, ...] = ()
+    collections: dict[str, Listing] = {}
+    tags: dict[str, Listing] = {}
+    translations: dict[str, tuple[Page, ...]] = {}
+    cards: dict[str, Card] = {}
+    paths: dict[str, str] = {}
+    jobs: tuple[Job, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    next_instant: float | None = None
+    positions: dict[str, dict[str, int]] = {}
+    preview: bool = False
+
+    def url(self, path: str) -> str:
+        """A path below the base as it stands in a page."""
+        return self.config.prefix + quote(path.lstrip("/"))
+
+    def absolute(self, path: str) -> str:
+        return self.config.base_url + quote(path.lstrip("/"))
+
+    def media_for(self, source: str) -> MediaFile | None:
+        return self.media.get(source)
+
+    def indexable(self) -> list[Job]:
+        """The pages that search engines are to know: canonical, 200, not `noindex`."""
+        return [
+            job
+            for job in self.jobs
+            if job.kind in ("home", "list")
+            or (job.kind == "page" and not self.by_source[job.source].noindex and job.path != "/404.html")
+        ]
+
+    def card_for(self, page: Page | None) -> Card | None:
+        """The page's own card, else the site's."""
+        return (self.cards.get(page.source) if page else None) or self.cards.get("")
+
+    def related(self, page: Page) -> tuple[Page, ...]:
+        """Neighbours in the list of the page's rarest tag, then in its collection: stable, and cheap at any size."""
+        lists = sorted((self.tags[slug(t)] for t in page.tags if slug(t) in self.tags), key=lambda t: len(t.pages))
+        if page.collection in self.collections:
+            lists.append(self.collections[page.collection])
+        found: dict[str, Page] = {}
+        for listing in lists:
+            at = self.positions[listing.base][page.source]
+            near = (at + 1, at - 1, at + 2, at - 2, at + 3, at - 3)
+            for index in near:
+                if len(found) < RELATED and 0 <= index < len(listing.pages):
+                    found.setdefault(listing.pages[index].source, listing.pages[index])
+        return tuple(found.values())
+
+
+def make(
+    root: Path,
+    config: SiteConfig,
+    parsed: Iterable[Parsed],
+    media: Iterable[MediaFile],
+    publish: Publish,
+    report: Report,
+) -> Plan:
+    """The plan, and every fault that shows only with the whole site in view."""
+    plan = Plan(root, config, media={file.source: file for file in media}, preview=publish.drafts or publish.future)
+    files = sorted(parsed, key=lambda p: p.source)
+    plan.pages, plan.skipped, plan.next_instant = _published(files, publish, report)
+    plan.by_source = {page.source: page for page in plan.pages}
+    plan.unreadable = {f.source: f.path for f in files if f.page is None and f.path and f.kind == "page"}
+    plan.unpublished = {s.path: s.reason for s in plan.skipped}
+    plan.blocks = {f.path.removeprefix("block:"): f.page for f in files if f.kind == "block" and f.page}
+    plan.magnets = _magnets(files, plan.media)
+    plan.emails = tuple(f.source for f in files if f.kind == "email")
+    plan.forms = _forms(plan, files)
+    plan.forms = _at_home(plan)
+    plan.collections = _collections(plan.pages)
+    plan.tags = _tags(plan.pages)
+    plan.positions = {
+        lst.base: {page.source: i for i, page in enumerate(lst.pages)}
+        for lst in (*plan.collections.values(), *plan.tags.values())
+    }
+    plan.translations = _translations(plan.pages)
+    plan.cards = _cards(plan)
+    plan.jobs = tuple(_jobs(plan))
+    plan.jobs += tuple(_discovery_jobs(plan))
+    plan.paths = _claims(plan, report)
+    return plan
+
+
+def _published(
+    files: list[Parsed], publish: Publish, report: Report
+) -> tuple[tuple[Page, ...], tuple[Skipped, ...], float | None]:
+    """Which pages go out, which not and why, and when that next changes by itself."""
+    pages, skipped, instants = [], [], []
+    for file in files:
+        held_back = file.draft and not publish.drafts
+        report.extend(_as_warnings(file.diagnostics) if held_back else file.diagnostics)
+        page = file.page
+        if file.kind in ("magnet", "email"):
+            skipped.append(Skipped(file.source, f"{file.kind}: never published"))
+        elif file.kind != "page" or page is None:
+            if held_back:
+                skipped.append(Skipped(file.source, "draft"))
+        else:
+            reason = _reason(page, publish)
+            instants += [t for t in (page.date_ts, page.expires_ts) if t is not None and t > publish.now]
+            if reason:
+                skipped.append(Skipped(page.source, reason))
+            else:
+                pages.append(page)
+    return tuple(pages), tuple(skipped), min(instants, default=None)
+
+
+def _reason(page: Page, publish: Publish) -> str:
+    if page.draft and not publish.drafts:
+        return "draft"
+    if page.date_ts is not None and page.date_ts > publish.now and not publish.future:
+        return f"future date ({page.date})"
+    if page.expires_ts is not None and page.expires_ts <= publish.now:
+        return "expired"
+    return ""
+
+
+def _as_warnings(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    return [Diagnostic(d.code, "warning", d.message, d.path, d.span, d.hint) for d in found]
+
+
+def _magnets(files: list[Parsed], media: dict[str, MediaFile]) -> dict[str, str]:
+    """name → file: magnets in Markdown, and any other file in content/magnets/."""
+    found = {
+        f.path.removeprefix("magnet:"): f.source for f in files if f.kind == "magnet" and f.path.startswith("magnet:")
+    }
+    for source in media:
+        if source.startswith("content/magnets/"):
+            found.setdefault(posixpath.splitext(posixpath.basename(source))[0], source)
+    return found
+
+
+def _forms(plan: Plan, files: list[Parsed]) -> dict[str, Form]:
+    """Declared in content/forms/, inline in pages, or the built-in newsletter where none is declared."""
+    found: dict[str, Form] = {}
+    declared = False
+    for file in files:
+        if file.kind == "form":
+            declared = True
+        if file.form is not None:
+            found[file.form.name] = _form(file.form, file.source, file.page)
+    for page in plan.pages:
+        if page.inline_form is not None:
+            declared = True
+            found.setdefault(page.inline_form.name, _form(page.inline_form, page.source, None))
+    if not declared:
+        found[NEWSLETTER.name] = _form(NEWSLETTER, "", None)
+    return found
+
+
+def _form(spec: FormSpec, source: str, page: Page | None) -> Form:
+    base = f"/forms/{spec.name}/"
+    return Form(spec, source, page, base, spec.thanks or base + "thanks/", base + "confirmed/")
+
+
+def _at_home(plan: Plan) -> dict[str, Form]:
+    """Each form with its home: the landing page that shows it, if there is one."""
+    homes: dict[str, str] = {}
+    for page in sorted(plan.pages, key=lambda p: p.path):
+        if page.layout == "landing":
+            embedded = [image[5:] for image in page.images if image.startswith("form:")]
+            for name in ([page.form] if page.form else []) + embedded:
+                homes.setdefault(name, page.path)
+    return {name: msgspec.structs.replace(f, home=homes.get(name, f.home)) for name, f in plan.forms.items()}
+
+
+def post_order(page: Page) -> tuple[int, float, str]:
+    """By weight, then newest first; undated ones last."""
+    return (page.weight, -page.date_ts if page.date_ts is not None else float("inf"), page.source)
+
+
+def _collections(pages: tuple[Page, ...]) -> dict[str, Listing]:
+    members: dict[str, list[Page]] = {}
+    for page in pages:
+        if page.collection:
+            members.setdefault(page.collection, []).append(page)
+    intros = {page.path: page for page in pages if page.layout != "post"}
+    found = {}
+    for name, posts in sorted(members.items()):
+        intro = intros.get(f"/{name}/")
+        title = intro.title if intro else name.replace("-", " ").capitalize()
+        found[name] = Listing("collection", name, title, f"/{name}/", tuple(sorted(posts, key=post_order)), intro)
+    return found
+
+
+def _tags(pages: tuple[Page, ...]) -> dict[str, Listing]:
+    members: dict[str, list[Page]] = {}
+    labels: dict[str, Counter[str]] = {}
+    for page in pages:
+        for tag in page.tags:
+            name = slug(tag)
+            members.setdefault(name, []).append(page)
+            labels.setdefault(name, Counter())[tag] += 1
+    found = {}
+    for name, tagged in sorted(members.items()):
+        label = min(labels[name], key=lambda text, of=labels[name]: (-of[text], text))  # type: ignore[misc]
+        found[name] = Listing("tag", name, label, f"/tags/{name}/", tuple(sorted(tagged, key=post_order)))
+    return found
+
+
+def _translations(pages: tuple[Page, ...]) -> dict[str, tuple[Page, ...]]:
+    groups: dict[str, list[Page]] = {}
+    for page in pages:
+        if page.translation_key:
+            groups.setdefault(page.translation_key, []).append(page)
+    return {key: tuple(sorted(g, key=lambda p: p.lang)) for key, g in groups.items() if len(g) > 1}
+
+
+def _cards(plan: Plan) -> dict[str, Card]:
+    """page's source → card, where it has one of its own; `""` → the site's."""
+    from magnetgen.pages import resolve_file
+
+    cards: dict[str, Card] = {}
+    by_file: dict[str, Card | None] = {}
+
+    def of_picture(file: str) -> Card | None:
+        if file not in by_file:
+            found = plan.media.get(file)
+            raster = found and found.width and found.height and not file.endswith(".svg")
+            by_file[file] = None
+            if found and raster and found.width and found.height:
+                width, height = card_size(found.width, found.height)
+                by_file[file] = Card(f"/media/cards/{found.digest}.jpg", width, height, source=file)
+        return by_file[file]
+
+    site = of_picture(resolve_file("magnetgen.yaml", plan.config.image)) if plan.config.image else None
+    cards[""] = site or Card(_text_card_path(plan, plan.config.title), 1200, 630, title=plan.config.title)
+    for page in plan.pages:
+        card = of_picture(resolve_file(page.source, page.image)) if page.image else None
+        if card is None and plan.config.social_cards and not page.noindex:
+            card = Card(_text_card_path(plan, page.title), 1200, 630, title=page.title)
+        if card is not None:
+            cards[page.source] = card
+    return cards
+
+
+def _text_card_path(plan: Plan, title: str) -> str:
+    from hashlib import blake2b
+
+    brand = str(plan.config.theme.get("brand", ""))
+    name = blake2b(f"{title}\0{plan.config.title}\0{brand}".encode(), digest_size=5).hexdigest()
+    return f"/media/cards/{name}.png"
+
+
+def _jobs(plan: Plan) -> Iterable[Job]:
+    size = plan.config.pagination
+    intros = {listing.intro.source for listing in plan.collections.values() if listing.intro}
+    for page in plan.pages:
+        if page.source not in intros:
+            yield Job("page", page.path, page.source)
+        for alias in page.aliases:
+            yield Job("redirect", alias, page.source)
+    for listing in (*plan.collections.values(), *plan.tags.values()):
+        for number in range(1, max(1, -(-len(listing.pages) // size)) + 1):
+            yield Job(
+                "list",
+                listing.path(number),
+                listing.intro.source if listing.intro and number == 1 else "",
+                listing.kind + ":" + listing.name,
+                number,
+            )
+    if not any(page.path == "/" for page in plan.pages):
+        yield Job("home", "/")
+    if not any(page.path == "/404.html" for page in plan.pages):
+        yield Job("404", "/404.html")
+    yield from _form_jobs(plan)
+    for file in plan.media.values():
+        if not file.source.startswith("content/magnets/"):
+            yield Job("media", file.path, file.source)
+    for card in {c.path: c for c in plan.cards.values()}.values():
+        yield Job("card", card.path, card.source, card.title)
+
+
+def _form_jobs(plan: Plan) -> Iterable[Job]:
+    for form in plan.forms.values():
+        yield Job("form", f"/forms/{form.spec.name}/", form.source, form.spec.name)
+        if not form.spec.thanks:
+            yield Job("thanks", form.next, form.source, form.spec.name)
+        if form.spec.double_opt_in and plan.config.handler.provider == "magnetgen":
+            yield Job("confirmed", form.confirmed, form.source, form.spec.name)
+
+
+def _discovery_jobs(plan: Plan) -> Iterable[Job]:
+    """Written unless content/ has a file of that name itself."""
+    own = {file.path for file in plan.media.values()}
+    wanted = ["/feed.xml", "/sitemap.xml", "/robots.txt"]
+    parts = -(-len(plan.indexable()) // SITEMAP_URLS)
+    wanted += [f"/sitemap-{number}.xml" for number in range(1, parts + 1) if parts > 1]
+    if plan.config.seo.llms_txt:
+        wanted.append("/llms.txt")
+    if plan.config.seo.indexnow_key:
+        wanted.append(f"/{plan.config.seo.indexnow_key}.txt")
+    for path in wanted:
+        if path not in own:
+            yield Job("discovery", path)
+
+
+def _claims(plan: Plan, report: Report) -> dict[str, str]:
+    """folded URL → URL, for all that will be written. Two files with one URL: each is told of the others."""
+    claims: dict[str, list[Job]] = {}
+    for job in plan.jobs:
+        claims.setdefault(fold(job.file), []).append(job)
+    for folded, jobs in claims.items():
+        parents = islice(_parents(folded), 1, None)
+        clash = [*jobs, *(job for parent in parents for job in claims.get(parent, ()))]
+        if len({(j.kind, j.source, j.path, j.name, j.number) for j in clash}) > 1:
+            report.extend(_collision(plan, clash))
+        if any(len(part.encode()) > MAX_SEGMENT for part in folded.split("/")):
+            job = jobs[0]
+            place = places.url(plan.root, job.source, job.path)
+            report.add(
+                error(
+                    "url-too-long",
+                    f"{job.path} has a part of over {MAX_SEGMENT} bytes",
+                    *place,
+                    "give it a shorter `slug`",
+                )
+            )
+    paths = {fold(job.path): job.path for job in plan.jobs}
+    paths.update({fold(path): path for path in plan.unreadable.values()})
+    return paths
+
+
+def _parents(path: str) -> Iterable[str]:
+    while path:
+        yield path
+        path = posixpath.dirname(path)
+
+
+def _collision(plan: Plan, jobs: list[Job]) -> Iterable[Diagnostic]:
+    names = {id(job): job.source or f"the generated {job.name or job.kind}" for job in jobs}
+    for job in jobs:
+        if not job.source:
+            continue
+        others = sorted({names[id(other)] for other in jobs if other is not job})
+        if not others or others == [job.source]:
+            others = others or [job.source]
+        path, span = places.url(plan.root, job.source, job.path)
+        hint = "give one of them another `slug` or `permalink`"
+        yield error("url-collision", f"{job.path} is also the URL of {', '.join(others)}", path, span, hint)

@@ -1,0 +1,404 @@
+"""(job, plan, theme) → PageView → HTML. A page's output is a pure function of its inputs, and `key` names them."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Any
+
+import jinja2
+import msgspec
+from markupsafe import Markup
+
+from magnetgen import markdown, places, sections, seo
+from magnetgen.body import Body, Text, absolute
+from magnetgen.capture import Capture
+from magnetgen.diagnostics import Diagnostic, warning
+from magnetgen.links import Links
+from magnetgen.model import Page
+from magnetgen.pages import PageReader
+from magnetgen.plan import Job, Plan
+from magnetgen.text import reading_minutes, slug
+from magnetgen.theme import Theme
+from magnetgen.views import (
+    CtaView,
+    DateView,
+    HeadingView,
+    ImageView,
+    LinkView,
+    PageView,
+    PaginationView,
+    SiteView,
+    TeaserView,
+)
+
+PAGE_JOBS = ("page", "list", "home", "404", "form", "thanks", "confirmed", "redirect")
+"""Kinds of job that end in an HTML page."""
+_SECTIONED = ("landing", "home")
+_LATEST = 6
+_MESSAGES = ("problem", "confirm", "unsubscribe", "unsubscribed", "expired")
+"""Pages that the handler shows; their holes: docs/handler-pages.md."""
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    html: str
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class Renderer:
+    """Renders the pages of one plan. Made once a process; it holds the templates and the Markdown engine."""
+
+    def __init__(self, plan: Plan, theme: Theme, global_digest: bytes = b"") -> None:
+        self.plan = plan
+        self.theme = theme
+        self._digest = global_digest
+        self.links = Links(plan)
+        self._capture = Capture(plan, theme, self.links)
+        self._site = self._site_view()
+        self._reader = PageReader(plan.root, plan.config)
+        self._body = Body(plan, theme, self._reader, self.links, self._capture, self._site)
+        self._menus: dict[tuple[tuple[bool, ...], tuple[bool, ...]], SiteView] = {}
+        self._newest = tuple(seo.newest(plan, _LATEST))
+        self._teasers: dict[str, TeaserView] = {}
+
+    # --- the cache's key -----------------------------------------------------------------------------------
+
+    def key(self, job: Job) -> bytes:
+        """A digest of everything that the job's output depends on. Equal keys: equal output."""
+        state = blake2b(self._digest, digest_size=16)
+        state.update(f"{job.kind}\0{job.path}\0{job.name}\0{job.number}\0".encode())
+        page = self.plan.by_source.get(job.source) or self._form_page(job)
+        if page:
+            state.update(page.digest)
+            urls = (
+                self.links.resolve(page, t, kind=k).url
+                for k, ts in (("link", page.links), ("image", page.images))
+                for t in ts
+            )
+            state.update("\0".join(urls).encode())
+            card = self.plan.card_for(page)
+            image = self.links.image(page.source, page.image) if page.image else None
+            state.update(f"{card.path if card else ''}\0{image.path if image else ''}".encode())
+            for other in (*self.plan.related(page), *self.plan.translations.get(page.translation_key or "", ())):
+                state.update(other.digest + other.path.encode())
+        for item in self._listed(job):
+            picture = self.links.image(item.source, item.image) if item.image else None
+            state.update(item.digest + item.path.encode() + (picture.path.encode() if picture else b""))
+        if job.kind == "list":
+            listing = seo.listing_of(self.plan, job)
+            state.update(f"{listing.title}\0{len(listing.pages)}".encode() if listing else b"")
+        return state.digest()
+
+    # --- jobs to HTML ----------------------------------------------------------------------------------------
+
+    def render(self, job: Job) -> Rendered:
+        """The job's page. A fault in a template is a diagnostic, with empty HTML."""
+        found: list[Diagnostic] = []
+        view = getattr(self, f"_view_{job.kind.replace('404', 'not_found')}")(job, found)
+        try:
+            html = self.theme.render(f"{view.layout}.html", page=view, site=view.site, head=view.head)
+        except jinja2.TemplateError as exc:
+            return Rendered("", (*found, self.theme.fault(exc, job.source or job.path)))
+        return Rendered(html, tuple(found))
+
+    def feed_content(self, page: Page) -> str:
+        """A post's text for the feed: embeds become links to the page."""
+        text = self._body.text(page, [], page.form)
+        url = self.plan.absolute(page.path)
+        link = f'<p><a href="{url}">{self.theme.words["redirect_link"]}</a></p>'
+        body = re.sub(rf'<{sections.EMBED} id="\d+"></{sections.EMBED}>', link, text.html)
+        return absolute(body, self.plan.config.origin, url)
+
+    def messages(self) -> dict[str, str]:
+        """The pages that the handler fills and shows, by name."""
+        return {name: self._message(name) for name in _MESSAGES}
+
+    def _message(self, name: str) -> str:
+        words = self.theme.words
+        title, path = words[f"{name}_title"], f"/forms/{name}/"
+        link = Markup('<p class="actions"><a class="button" href="{}">{}</a></p>').format(
+            "{{back}}", words["problem_back"]
+        )
+        button = Markup('<form method="post"><p class="actions"><button type="submit">{}</button></p></form>').format(
+            "{{button}}"
+        )
+        parts = {"problem": Markup("{{errors}}") + link, "confirm": button, "unsubscribe": button, "expired": button}
+        body = Markup("<p>{}</p>").format(words[f"{name}_text"]) + parts.get(name, Markup(""))
+        head = seo.head(self.plan, path=path, title=title, description="", noindex=True)
+        view = PageView(self._site, head, "message", self.plan.url(path), self.plan.config.language, title, body=body)
+        html = self.theme.render("message.html", page=view, site=view.site, head=head)
+        # Shown at an address of the handler's: nothing in it may claim another.
+        return re.sub(r'<link rel="canonical"[^>]*>\n?|<meta property="og:url"[^>]*>\n?', "", html)
+
+    def _view_page(self, job: Job, found: list[Diagnostic]) -> PageView:
+        page = self.plan.by_source[job.source]
+        own = page.form if page.form in self.plan.forms else None
+        text = self._body.text(page, found, own)
+        crumbs = self._breadcrumbs(page)
+        image = self._image(page)
+        parts: tuple[Any, ...] = ()
+        if page.layout in _SECTIONED:
+            parts, misfits = sections.split(text.html, page.title)
+            found += self._misfits(page, misfits)
+            parts = tuple(self._finished(part, text) for part in parts)
+        graph = [g for g in self._graph(page, crumbs, image) if g]
+        faq = seo.faq_page(parts, markdown.plain)
+        if faq:
+            graph.append(faq)
+        head = seo.head(self.plan, path=page.path, title=page.title, description=page.description, page=page,
+                        noindex=page.noindex, jsonld=graph)  # fmt: skip
+        cta = self._body.cta(page.cta) if page.cta else None
+        embedded = any(f'id="form-{own}"' in made for made in text.embeds)
+        body = text.html
+        if page.inline_cta:
+            body = self._with_inline_cta(body, cta, own)
+        return PageView(
+            site=self._menu(page.path),
+            head=head,
+            layout=page.layout,
+            url=self.plan.url(page.path),
+            lang=page.lang,
+            title=page.title,
+            description=page.description,
+            body=Markup("") if parts else self._body.finish(body, text),
+            preview_note=self._preview_note(page),
+            breadcrumbs=crumbs,
+            date=self._date(page.date),
+            updated=self._date(page.updated),
+            author=self._author(page),
+            minutes=reading_minutes(page.words),
+            image=image,
+            tags=self._tags(page),
+            toc=tuple(HeadingView(h.level, h.id, h.text) for h in text.headings if h.level <= 3) if page.toc else (),
+            cta=cta,
+            form=self._capture.view(own) if own and not embedded else None,
+            sections=parts,
+            items=self._latest() if page.layout == "home" else (),
+            related=tuple(self._teaser(p) for p in self.plan.related(page)) if page.layout == "post" else (),
+            translations=self._translations(page),
+            extra=page.extra,
+        )
+
+    def _view_list(self, job: Job, found: list[Diagnostic]) -> PageView:
+        listing = seo.listing_of(self.plan, job)
+        assert listing is not None
+        intro = listing.intro
+        text = self._body.text(intro, found, None) if intro and job.source else None
+        total = max(1, -(-len(listing.pages) // self.plan.config.pagination))
+        word = self.theme.words["page"].replace("{number}", str(job.number))
+        title = listing.title if job.number == 1 else f"{listing.title} · {word}"
+        description = intro.description if intro and job.number == 1 else ""
+        crumbs = (self._home_crumb(), LinkView(listing.title, self.plan.url(listing.base)))
+        previous = self.plan.absolute(listing.path(job.number - 1)) if job.number > 1 else None
+        following = self.plan.absolute(listing.path(job.number + 1)) if job.number < total else None
+        head = seo.head(self.plan, path=job.path, title=title, description=description, page=intro,
+                        noindex=bool(intro and intro.noindex), jsonld=[seo.breadcrumb_list(self.plan, crumbs)],
+                        previous=previous, following=following)  # fmt: skip
+        return PageView(
+            site=self._menu(job.path),
+            head=head,
+            layout="tag" if listing.kind == "tag" else "list",
+            url=self.plan.url(job.path),
+            lang=intro.lang if intro else self.plan.config.language,
+            title=title,
+            description=description,
+            body=self._body.finish(text.html, text) if text else Markup(""),
+            breadcrumbs=crumbs,
+            items=tuple(self._teaser(page) for page in self._listed(job)),
+            pagination=self._pagination(listing.path, job.number, total) if total > 1 else None,
+        )
+
+    def _view_home(self, job: Job, found: list[Diagnostic]) -> PageView:
+        """A site without content/index.md: its title, its description, its posts."""
+        config = self.plan.config
+        graph = [seo.website(self.plan), seo.organization(self.plan)]
+        head = seo.head(self.plan, path="/", title=config.title, description=config.description, jsonld=graph)
+        return self._plain(
+            "home", job, config.title, Markup(""), head, description=config.description, items=self._latest()
+        )
+
+    def _view_not_found(self, job: Job, found: list[Diagnostic]) -> PageView:
+        words = self.theme.words
+        body = Markup("<p>{}</p>").format(words["not_found_text"])
+        return self._plain("404", job, words["not_found_title"], body, items=self._latest()[:3])
+
+    def _view_form(self, job: Job, found: list[Diagnostic]) -> PageView:
+        spec = self.plan.forms[job.name].spec
+        return self._plain("form", job, spec.title, Markup(""), form=self._capture.view(job.name))
+
+    def _view_thanks(self, job: Job, found: list[Diagnostic]) -> PageView:
+        form = self.plan.forms[job.name]
+        words = self.theme.words
+        body = Markup("<p>{}</p>").format(words["thanks_confirm" if form.spec.double_opt_in else "thanks_text"])
+        if form.page is not None:
+            text = self._body.text(form.page, found, None)
+            body = self._body.finish(text.html, text) if text.html.strip() else body
+        return self._plain("thanks", job, words["thanks_title"], body, items=self._latest()[:3])
+
+    def _view_confirmed(self, job: Job, found: list[Diagnostic]) -> PageView:
+        words = self.theme.words
+        body = Markup("<p>{}</p>").format(words["confirmed_text"])
+        return self._plain("thanks", job, words["confirmed_title"], body, items=self._latest()[:3])
+
+    def _view_redirect(self, job: Job, found: list[Diagnostic]) -> PageView:
+        page = self.plan.by_source[job.source]
+        title = self.theme.words["redirect_title"]
+        head = seo.head(self.plan, path=page.path, title=title, description="", noindex=True)
+        return PageView(self._site, head, "redirect", self.plan.url(page.path), page.lang, title)
+
+    def _plain(self, layout: str, job: Job, title: str, body: Markup, head: Any = None, **more: Any) -> PageView:
+        """A page without a file of its own. Only the home page is for search engines."""
+        head = head or seo.head(self.plan, path=job.path, title=title, description="", noindex=True)
+        lang = self.plan.config.language
+        return PageView(self._menu(job.path), head, layout, self.plan.url(job.path), lang, title, body=body, **more)
+
+    # --- parts of views --------------------------------------------------------------------------------------
+
+    def _site_view(self) -> SiteView:
+        plan, config = self.plan, self.plan.config
+        main = config.menus.main
+        entries = (
+            [(e.label, e.url) for e in main]
+            if main is not None
+            else [(c.title, c.base) for c in plan.collections.values()]
+        )
+        logo = self.links.image("magnetgen.yaml", str(self.theme.settings.get("logo") or config.organization.logo))
+        return SiteView(
+            title=config.title,
+            description=config.description,
+            home=plan.url("/"),
+            language=config.language,
+            organization=config.publisher,
+            logo=ImageView(plan.url(logo.path), "", logo.width, logo.height) if logo else None,
+            main_menu=tuple(LinkView(label, self.links.site(url).url) for label, url in entries),
+            footer_menu=tuple(LinkView(e.label, self.links.site(e.url).url) for e in config.menus.footer),
+            privacy_url=self.links.site(config.privacy_url).url if config.privacy_url else "",
+            feed_url=plan.url("/feed.xml"),
+            theme=self.theme.settings,
+            words=self.theme.words,
+            css=self.theme.css,
+            script=self.theme.script,
+        )
+
+    def _menu(self, path: str) -> SiteView:
+        """The site as seen from a page: menu entries that lead to it, or to what is above it, are marked."""
+        url, home = self.plan.url(path), self._site.home
+
+        def marked(entry: LinkView) -> bool:
+            return url == entry.url or (entry.url != home and entry.url.endswith("/") and url.startswith(entry.url))
+
+        main = tuple(map(marked, self._site.main_menu))
+        footer = tuple(map(marked, self._site.footer_menu))
+        if (main, footer) not in self._menus:
+            self._menus[main, footer] = msgspec.structs.replace(
+                self._site,
+                main_menu=_mark(self._site.main_menu, main),
+                footer_menu=_mark(self._site.footer_menu, footer),
+            )
+        return self._menus[main, footer]
+
+    def _form_page(self, job: Job) -> Page | None:
+        return self.plan.forms[job.name].page if job.kind == "thanks" else None
+
+    def _listed(self, job: Job) -> tuple[Page, ...]:
+        """The pages that a job shows teasers of."""
+        if job.kind == "list":
+            listing = seo.listing_of(self.plan, job)
+            size = self.plan.config.pagination
+            return listing.pages[(job.number - 1) * size : job.number * size] if listing else ()
+        page = self.plan.by_source.get(job.source) if job.kind == "page" else None
+        if job.kind in ("home", "404", "thanks", "confirmed") or (page and page.layout == "home"):
+            return self._newest
+        return ()
+
+    def _latest(self) -> tuple[TeaserView, ...]:
+        return tuple(self._teaser(page) for page in self._newest)
+
+    def _teaser(self, page: Page) -> TeaserView:
+        found = self._teasers.get(page.source)
+        if found is None:
+            found = self._teasers[page.source] = TeaserView(
+                title=page.title,
+                url=self.plan.url(page.path),
+                description=page.description,
+                date=self._date(page.date),
+                image=self._image(page),
+                minutes=reading_minutes(page.words),
+                tags=self._tags(page),
+            )
+        return found
+
+    def _image(self, page: Page) -> ImageView | None:
+        file = self.links.image(page.source, page.image) if page.image else None
+        return (
+            ImageView(self.plan.url(file.path), page.image_alt or page.title, file.width, file.height) if file else None
+        )
+
+    def _date(self, iso: str | None) -> DateView | None:
+        return DateView(iso, self.theme.date(iso)) if iso else None
+
+    def _author(self, page: Page) -> LinkView | None:
+        who = seo.author(self.plan, page) if page.layout == "post" else {}
+        return LinkView(who["name"], who.get("url", "")) if who.get("@type") == "Person" else None
+
+    def _tags(self, page: Page) -> tuple[LinkView, ...]:
+        names = [slug(tag) for tag in page.tags]
+        return tuple(LinkView(self.plan.tags[n].title, self.plan.url(self.plan.tags[n].base)) for n in names)
+
+    def _home_crumb(self) -> LinkView:
+        return LinkView(self.theme.words["home"], self.plan.url("/"))
+
+    def _breadcrumbs(self, page: Page) -> tuple[LinkView, ...]:
+        if page.path == "/" or page.layout == "404":
+            return ()
+        listing = self.plan.collections.get(page.collection)
+        middle = (LinkView(listing.title, self.plan.url(listing.base)),) if listing else ()
+        return (self._home_crumb(), *middle, LinkView(page.title, self.plan.url(page.path), True))
+
+    def _graph(self, page: Page, crumbs: tuple[LinkView, ...], image: ImageView | None) -> list[Any]:
+        if page.path == "/":
+            return [seo.website(self.plan), seo.organization(self.plan)]
+        picture = self.plan.config.origin + image.src if image else None
+        posting = seo.blog_posting(self.plan, page, picture) if page.layout == "post" else None
+        return [posting, seo.breadcrumb_list(self.plan, crumbs) if crumbs else None]
+
+    def _translations(self, page: Page) -> tuple[LinkView, ...]:
+        group = self.plan.translations.get(page.translation_key or "", ())
+        return tuple(LinkView(other.lang, self.plan.url(other.path)) for other in group if other is not page)
+
+    def _pagination(self, path: Any, number: int, total: int) -> PaginationView:
+        """First, last and the pages around the current one."""
+        near = sorted({1, total, *range(max(1, number - 2), min(total, number + 2) + 1)})
+        return PaginationView(
+            number=number,
+            total=total,
+            previous=self.plan.url(path(number - 1)) if number > 1 else None,
+            next=self.plan.url(path(number + 1)) if number < total else None,
+            pages=tuple(LinkView(str(n), self.plan.url(path(n)), n == number) for n in near),
+        )
+
+    def _with_inline_cta(self, body: str, cta: CtaView | None, form: str | None) -> str:
+        if cta is None and form:
+            spec = self.plan.forms[form].spec
+            cta = CtaView(spec.button, f"#form-{form}", spec.title)
+        return sections.after_first_third(body, self._body.cta_html(cta)) if cta else body
+
+    def _finished(self, part: Any, text: Text) -> Any:
+        items = tuple(msgspec.structs.replace(item, body=self._body.finish(item.body, text)) for item in part.items)
+        return msgspec.structs.replace(part, body=self._body.finish(part.body, text), items=items)
+
+    def _preview_note(self, page: Page) -> str:
+        return self.plan.config.title if page.draft and self.plan.preview else ""
+
+    def _misfits(self, page: Page, misfits: list[sections.Misfit]) -> list[Diagnostic]:
+        if not misfits:
+            return []
+        doc = places.document(self.plan.root, page.source)
+        return [
+            warning(m.code, m.message, page.source, markdown.heading_span(doc.body, m.index, doc.body_line), m.hint)
+            for m in misfits
+        ]
+
+
+def _mark(entries: tuple[LinkView, ...], marks: tuple[bool, ...]) -> tuple[LinkView, ...]:
+    return tuple(LinkView(e.label, e.url, mark) for e, mark in zip(entries, marks, strict=True))
