@@ -19,7 +19,7 @@ from magnetgen.plan import Plan
 from magnetgen.sections import EMBED
 from magnetgen.text import is_absolute
 from magnetgen.theme import Theme
-from magnetgen.views import CtaView, SiteView
+from magnetgen.views import CtaView
 
 _MARKDOWN_IMAGE = re.compile(r'<img (?:src="[^"]*" alt="([^"]*)"|alt="([^"]*)" src="[^"]*")(?: title="([^"]*)")?>')
 MAX_BLOCK_DEPTH = 4
@@ -38,20 +38,17 @@ class Text(Struct):
 class Body:
     """Makes the texts of one site's pages."""
 
-    def __init__(
-        self, plan: Plan, theme: Theme, reader: PageReader, links: Links, capture: Capture, site: SiteView
-    ) -> None:
+    def __init__(self, plan: Plan, theme: Theme, reader: PageReader, links: Links, capture: Capture) -> None:
         self._plan = plan
         self._theme = theme
         self._reader = reader
         self._links = links
         self._capture = capture
-        self._site = site
 
     def text(self, page: Page, found: list[Diagnostic], own_form: str | None) -> Text:
         """The text of a page's file. `own_form`: the form that ends the page. Faults are added to `found`."""
         image = page.image if page.repeats_image else None
-        frag, _ = self._reader.body(page.source, image)
+        frag = self._reader.body(page.source, image)
         text = Text("", frag.headings, [], [own_form] if own_form else [], page.source)
         text.shown += self._embedded(frag, 0)
         text.html = self._resolve(page, frag, text, found, 0, eager=page.image is None)
@@ -65,10 +62,10 @@ class Body:
         return Markup(markup)
 
     def form_html(self, name: str, number: int) -> str:
-        return self._theme.render("_form.html", form=self._capture.view(name, number), site=self._site)
+        return self._theme.piece("_form.html", form=self._capture.view(name, number))
 
     def cta_html(self, cta: CtaView) -> str:
-        return self._theme.render("_cta.html", cta=cta, site=self._site)
+        return self._theme.piece("_cta.html", cta=cta)
 
     def cta(self, name: str) -> CtaView | None:
         declared = self._plan.config.ctas.get(name)
@@ -82,7 +79,7 @@ class Body:
             elif ref.kind == "image" and ref.target.startswith("block:") and depth < MAX_BLOCK_DEPTH:
                 block = self._plan.blocks.get(ref.target[6:])
                 if block:
-                    yield from self._embedded(self._reader.body(block.source)[0], depth + 1)
+                    yield from self._embedded(self._reader.body(block.source), depth + 1)
 
     def _resolve(self, page: Page, frag: Fragment, text: Text, found: list[Diagnostic], depth: int, eager: bool) -> str:
         targets = dict.fromkeys((ref.kind, ref.target) for ref in frag.refs if not _embeds(ref))
@@ -132,7 +129,7 @@ class Body:
             return ""
         if scheme == "block":
             block = self._plan.blocks[name]
-            frag, _ = self._reader.body(block.source, id_prefix=f"{name}-")
+            frag = self._reader.body(block.source, id_prefix=f"{name}-")
             return self._resolve(block, frag, text, found, depth + 1, eager=False)
         if scheme == "cta":
             cta = self.cta(name)

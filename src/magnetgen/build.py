@@ -15,7 +15,7 @@ from magnetgen import assets, bundle, cache, config, media, output, pages, plan,
 from magnetgen.check import check_page, check_site
 from magnetgen.diagnostics import Diagnostic, Report
 from magnetgen.model import MediaFile, Parsed, Skipped
-from magnetgen.render import PAGE_JOBS, Renderer
+from magnetgen.render import PAGE_JOBS, Rendered, Renderer
 from magnetgen.state import Options, Result, State
 
 Progress = Callable[[str, int, int], None]
@@ -192,7 +192,7 @@ def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Ma
                 data = assets.discovery(renderer, job).encode()
             else:
                 rendered = renderer.render(job)
-                diagnostics = rendered.diagnostics + _page_faults(renderer, job, rendered.html)
+                diagnostics = rendered.diagnostics + _page_faults(renderer, job, rendered)
                 data = rendered.html.encode(errors="replace")
             size, mtime, changed = stage.put(job.file, data)
         return output.Made(number, job.file, renderer.key(job), size, mtime, changed, diagnostics)
@@ -200,13 +200,14 @@ def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Ma
     return make
 
 
-def _page_faults(renderer: Renderer, job: plan.Job, html: str) -> tuple[Diagnostic, ...]:
-    if job.kind == "redirect" or not html:
+def _page_faults(renderer: Renderer, job: plan.Job, rendered: Rendered) -> tuple[Diagnostic, ...]:
+    if job.kind == "redirect" or not rendered.html:
         return ()
     page = renderer.plan.by_source.get(job.source)
     noindex = page.noindex if page else job.kind not in ("home", "list")
     url = renderer.plan.absolute(job.path)
-    return tuple(check_page(html, path=job.source or config.CONFIG_FILE, url=url, noindex=noindex))
+    path = job.source or config.CONFIG_FILE
+    return tuple(check_page(rendered.html, path=path, url=url, noindex=noindex, known=rendered.jsonld))
 
 
 def _failed(site: plan.Plan, found: scan.Scan, report: Report, started: float) -> Result:

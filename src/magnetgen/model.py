@@ -83,6 +83,7 @@ class Page(Struct, frozen=True):
     collection: str = ""
     aliases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    tag_slugs: tuple[str, ...] = ()
     image: str | None = None
     image_alt: str = ""
     repeats_image: bool = False

@@ -59,11 +59,11 @@ class PageReader:
             found = (*fault.diagnostics, *doc.diagnostics)
             return Parsed(source, kind, path, draft=draft, diagnostics=found)
 
-    def body(self, source: str, image: str | None = None, id_prefix: str = "") -> tuple[Fragment, yamldoc.Document]:
+    def body(self, source: str, image: str | None = None, id_prefix: str = "") -> Fragment:
         """The text of a file that was parsed before; a leading picture that repeats `image` is left out."""
-        doc = yamldoc.read(yamldoc.decode((self.root / source).read_bytes(), source), source)
-        frag = markdown.fragment(doc.body, self._engine, id_prefix)
-        return (_without_leading_image(frag, source, image) if image else frag), doc
+        text = yamldoc.body(yamldoc.decode((self.root / source).read_bytes(), source), source)
+        frag = markdown.fragment(text, self._engine, id_prefix)
+        return _without_leading_image(frag, source, image) if image else frag
 
     def _page(self, doc: yamldoc.Document, relative: str, raw: bytes) -> Parsed:
         inherited = defaults_for(self.config, relative)
@@ -80,6 +80,7 @@ class PageReader:
             layout, path = "404", "/404.html"
         folder = slug(relative.split("/", 1)[0]) if "/" in relative else ""
         digest = blake2b(raw, digest_size=16, key=blake2b(self._salt + repr(inherited).encode()).digest()).digest()
+        tags = self._tags(meta, doc, folder)
         page = Page(
             source=doc.path,
             path=path,
@@ -95,7 +96,8 @@ class PageReader:
             digest=digest,
             collection=folder if layout == "post" else "",
             aliases=aliases,
-            tags=self._tags(meta, doc, folder),
+            tags=tuple(tags.values()),
+            tag_slugs=tuple(tags),
             image=image,
             image_alt=meta.image_alt or (_leading_alt(frag) if repeats else ""),
             repeats_image=repeats,
@@ -206,8 +208,8 @@ class PageReader:
             )
         return name, meta.form.spec(name)
 
-    def _tags(self, meta: PageMeta, doc: yamldoc.Document, folder: str) -> tuple[str, ...]:
-        """Without the marker of the page's own collection; each once, by its slug."""
+    def _tags(self, meta: PageMeta, doc: yamldoc.Document, folder: str) -> dict[str, str]:
+        """slug → tag. Without the marker of the page's own collection; each once, by its slug."""
         markers = {folder, folder.removesuffix("s"), folder + "s", re.sub("ies$", "y", folder)}
         out: dict[str, str] = {}
         for index, tag in enumerate(meta.tags):
@@ -219,7 +221,7 @@ class PageReader:
                 )
             elif name not in markers:
                 out.setdefault(name, " ".join(tag.split()))
-        return tuple(out.values())
+        return out
 
     def _iso(self, moment: datetime | None) -> str | None:
         return self._aware(moment).isoformat() if moment else None

@@ -17,7 +17,7 @@ from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
 from magnetgen.model import MediaFile, Page, Parsed, Skipped
-from magnetgen.text import fold, slug
+from magnetgen.text import fold
 from magnetgen.text import quote_path as quote
 
 RELATED = 3
@@ -139,7 +139,7 @@ class Plan(Struct):
 
     def related(self, page: Page) -> tuple[Page, ...]:
         """Neighbours in the list of the page's rarest tag, then in its collection: stable, and cheap at any size."""
-        lists = sorted((self.tags[slug(t)] for t in page.tags if slug(t) in self.tags), key=lambda t: len(t.pages))
+        lists = sorted((self.tags[name] for name in page.tag_slugs), key=lambda t: len(t.pages))
         if page.collection in self.collections:
             lists.append(self.collections[page.collection])
         found: dict[str, Page] = {}
@@ -292,8 +292,7 @@ def _tags(pages: tuple[Page, ...]) -> dict[str, Listing]:
     members: dict[str, list[Page]] = {}
     labels: dict[str, Counter[str]] = {}
     for page in pages:
-        for tag in page.tags:
-            name = slug(tag)
+        for name, tag in zip(page.tag_slugs, page.tags, strict=True):
             members.setdefault(name, []).append(page)
             labels.setdefault(name, Counter())[tag] += 1
     found = {}

@@ -18,7 +18,7 @@ from magnetgen.links import Links
 from magnetgen.model import Page
 from magnetgen.pages import PageReader
 from magnetgen.plan import Job, Plan
-from magnetgen.text import reading_minutes, slug
+from magnetgen.text import reading_minutes
 from magnetgen.theme import Theme
 from magnetgen.views import (
     CtaView,
@@ -41,8 +41,11 @@ _MESSAGES = ("problem", "confirm", "unsubscribe", "unsubscribed", "expired")
 
 
 class Rendered(msgspec.Struct, frozen=True):
+    """A page's HTML, what was found, and the structured data that magnetgen put into its head."""
+
     html: str
     diagnostics: tuple[Diagnostic, ...] = ()
+    jsonld: str = ""
 
 
 class Renderer:
@@ -55,9 +58,10 @@ class Renderer:
         self.links = Links(plan)
         self._capture = Capture(plan, theme, self.links)
         self._site = self._site_view()
+        theme.use(self._site)
         self._reader = PageReader(plan.root, plan.config)
-        self._body = Body(plan, theme, self._reader, self.links, self._capture, self._site)
-        self._menus: dict[tuple[tuple[bool, ...], tuple[bool, ...]], SiteView] = {}
+        self._body = Body(plan, theme, self._reader, self.links, self._capture)
+        self._menus: dict[tuple[tuple[str, ...], tuple[str, ...]], SiteView] = {}
         self._newest = tuple(seo.newest(plan, _LATEST))
         self._teasers: dict[str, TeaserView] = {}
 
@@ -99,7 +103,7 @@ class Renderer:
             html = self.theme.render(f"{view.layout}.html", page=view, site=view.site, head=view.head)
         except jinja2.TemplateError as exc:
             return Rendered("", (*found, self.theme.fault(exc, job.source or job.path)))
-        return Rendered(html, tuple(found))
+        return Rendered(html, tuple(found), str(view.head.jsonld))
 
     def feed_content(self, page: Page) -> str:
         """A post's text for the feed: embeds become links to the page."""
@@ -284,8 +288,9 @@ class Renderer:
         """The site as seen from a page: menu entries that lead to it, or to what is above it, are marked."""
         url, home = self.plan.url(path), self._site.home
 
-        def marked(entry: LinkView) -> bool:
-            return url == entry.url or (entry.url != home and entry.url.endswith("/") and url.startswith(entry.url))
+        def marked(entry: LinkView) -> str:
+            above = entry.url != home and entry.url.endswith("/") and url.startswith(entry.url)
+            return "page" if url == entry.url else "true" if above else ""
 
         main = tuple(map(marked, self._site.main_menu))
         footer = tuple(map(marked, self._site.footer_menu))
@@ -342,8 +347,8 @@ class Renderer:
         return LinkView(who["name"], who.get("url", "")) if who.get("@type") == "Person" else None
 
     def _tags(self, page: Page) -> tuple[LinkView, ...]:
-        names = [slug(tag) for tag in page.tags]
-        return tuple(LinkView(self.plan.tags[n].title, self.plan.url(self.plan.tags[n].base)) for n in names)
+        listings = (self.plan.tags[name] for name in page.tag_slugs)
+        return tuple(LinkView(listing.title, self.plan.url(listing.base)) for listing in listings)
 
     def _home_crumb(self) -> LinkView:
         return LinkView(self.theme.words["home"], self.plan.url("/"))
@@ -353,7 +358,7 @@ class Renderer:
             return ()
         listing = self.plan.collections.get(page.collection)
         middle = (LinkView(listing.title, self.plan.url(listing.base)),) if listing else ()
-        return (self._home_crumb(), *middle, LinkView(page.title, self.plan.url(page.path), True))
+        return (self._home_crumb(), *middle, LinkView(page.title, self.plan.url(page.path), "page"))
 
     def _graph(self, page: Page, crumbs: tuple[LinkView, ...], image: ImageView | None) -> list[Any]:
         if page.path == "/":
@@ -374,7 +379,7 @@ class Renderer:
             total=total,
             previous=self.plan.url(path(number - 1)) if number > 1 else None,
             next=self.plan.url(path(number + 1)) if number < total else None,
-            pages=tuple(LinkView(str(n), self.plan.url(path(n)), n == number) for n in near),
+            pages=tuple(LinkView(str(n), self.plan.url(path(n)), "page" if n == number else "") for n in near),
         )
 
     def _with_inline_cta(self, body: str, cta: CtaView | None, form: str | None) -> str:
@@ -400,5 +405,5 @@ class Renderer:
         ]
 
 
-def _mark(entries: tuple[LinkView, ...], marks: tuple[bool, ...]) -> tuple[LinkView, ...]:
+def _mark(entries: tuple[LinkView, ...], marks: tuple[str, ...]) -> tuple[LinkView, ...]:
     return tuple(LinkView(e.label, e.url, mark) for e, mark in zip(entries, marks, strict=True))

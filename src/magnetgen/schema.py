@@ -6,9 +6,13 @@ All scalars arrive as text (see yamldoc) and get their types here. A value may b
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
+
+# Looking for plugins would read every installed package's metadata at each start.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from pydantic import (
     BaseModel,
@@ -32,7 +36,7 @@ from magnetgen.yamldoc import Document
 class Strict(BaseModel):
     """A mapping without unknown keys, in which an empty value counts as absent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -434,6 +438,34 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of what people write. Every value may be left empty, as in the files."""
+    """JSON Schema (draft 2020-12) of what people write, the fields' docstrings as descriptions."""
     schema = model.model_json_schema(mode="validation")
+    for name, part in {model.__name__: schema, **schema.get("$defs", {})}.items():
+        docs = _field_docs(model).get(name, {})
+        for field, described in part.get("properties", {}).items():
+            if field in docs:
+                described["description"] = docs[field]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _field_docs(model: type[BaseModel]) -> dict[str, dict[str, str]]:
+    """class → field → the docstring below it. Read from the source only here: at import it would cost every build."""
+    import ast
+    import inspect
+    import sys
+
+    found: dict[str, dict[str, str]] = {}
+    for module in (sys.modules[model.__module__], sys.modules[__name__]):
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.ClassDef):
+                pairs = zip(node.body, node.body[1:], strict=False)
+                found[node.name] = {
+                    field.target.id: doc.value.value
+                    for field, doc in pairs
+                    if isinstance(field, ast.AnnAssign)
+                    and isinstance(field.target, ast.Name)
+                    and isinstance(doc, ast.Expr)
+                    and isinstance(doc.value, ast.Constant)
+                    and isinstance(doc.value.value, str)
+                }
+    return found

@@ -5,15 +5,18 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 from msgspec import Struct
-from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from magnetgen.markdown import plain
 from magnetgen.text import did_you_mean, listing
 from magnetgen.views import ItemView, SectionView
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
 
 KINDS = (
     "hero", "features", "steps", "stats", "testimonials", "logos", "pricing", "faq", "comparison", "team", "video",
@@ -38,13 +41,12 @@ class Misfit(Struct, frozen=True):
     index: int
 
 
-class _Part(Struct):
-    heading: LexborNode | None
-    nodes: list[LexborNode]
-    index: int = -1
+class _Part:
+    def __init__(self, heading: LexborNode | None, nodes: list[LexborNode], index: int = -1) -> None:
+        self.heading, self.nodes, self.index = heading, nodes, index
 
 
-Shape = Callable[[list[LexborNode]], "tuple[str, list[ItemView]] | None"]
+Shape = Callable[["list[LexborNode]"], "tuple[str, list[ItemView]] | None"]
 
 
 def split(html: str, title: str) -> tuple[tuple[SectionView, ...], list[Misfit]]:
@@ -58,6 +60,8 @@ def split(html: str, title: str) -> tuple[tuple[SectionView, ...], list[Misfit]]
 
 def top_level(html: str) -> list[LexborNode]:
     """The outermost elements of a fragment. Texts between them are white space in what Markdown makes."""
+    from selectolax.lexbor import LexborHTMLParser  # only sites with landing pages need a parser
+
     body = LexborHTMLParser(f"<body>{html}").body
     return list(body.iter(include_text=False)) if body else []
 

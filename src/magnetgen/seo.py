@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from markupsafe import Markup
 
@@ -51,13 +51,22 @@ def head(
         description=description,
         canonical=canonical,
         robots="noindex" if noindex else "",
-        og=tuple(_open_graph(plan, canonical, title, description, page)),
+        social=_meta(_open_graph(plan, canonical, title, description, page)),
         alternates=alternates(plan, page),
         jsonld=script(jsonld),
         feed_url=plan.url("/feed.xml"),
         previous=previous,
         next=following,
     )
+
+
+def _meta(pairs: Iterable[tuple[str, str]]) -> Markup:
+    """Open Graph says `property`, Twitter `name`."""
+    lines = []
+    for key, value in pairs:
+        kind = "name" if key.startswith("twitter:") else "property"
+        lines.append(f'<meta {kind}="{key}" content="{escape(value)}">')
+    return Markup("\n".join(lines))
 
 
 def _open_graph(plan: Plan, url: str, title: str, description: str, page: Page | None) -> Iterable[tuple[str, str]]:
@@ -263,10 +272,10 @@ def feed(plan: Plan, content: Callable[[Page], str]) -> str:
     entries = "".join(_entry(plan, page, content(page)) for page in pages)
     subtitle = f"<subtitle>{escape(config.description)}</subtitle>\n" if config.description else ""
     return _xml(
-        f'<feed xmlns="http://www.w3.org/2005/Atom" xml:lang={quoteattr(config.language)}>\n'
+        f'<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="{escape(config.language)}">\n'
         f"<id>{escape(home)}</id>\n<title>{escape(config.title)}</title>\n{subtitle}"
-        f'<link rel="self" type="application/atom+xml" href={quoteattr(own)}/>\n'
-        f'<link rel="alternate" type="text/html" href={quoteattr(home)}/>\n'
+        f'<link rel="self" type="application/atom+xml" href="{escape(own)}"/>\n'
+        f'<link rel="alternate" type="text/html" href="{escape(home)}"/>\n'
         f"<updated>{updated}</updated>\n<author><name>{escape(_site_author(plan))}</name></author>\n"
         f'<generator version="{__version__}">magnetgen</generator>\n{entries}</feed>'
     )
@@ -278,7 +287,7 @@ def _site_author(plan: Plan) -> str:
 
 def _entry(plan: Plan, page: Page, html: str) -> str:
     url = escape(plan.absolute(page.path))
-    tags = "".join(f"<category term={quoteattr(tag)}/>\n" for tag in page.tags)
+    tags = "".join(f'<category term="{escape(tag)}"/>\n' for tag in page.tags)
     summary = f"<summary>{escape(page.description)}</summary>\n" if page.description else ""
     return (
         f"<entry>\n<id>{url}</id>\n<title>{escape(page.title)}</title>\n"

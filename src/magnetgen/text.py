@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from urllib.parse import quote, unquote
 
 _ASCII_SLUG = re.compile(r"[^a-z0-9]+")
+_UNRESERVED = re.compile(r"[A-Za-z0-9/._~-]*")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
 _WORD_EDGE = re.compile(r"\s+\S*$")
 
@@ -40,7 +41,7 @@ def fold(path: str) -> str:
 
 def quote_path(path: str) -> str:
     """A path as it stands in an address: UTF-8, percent-encoded, what is already encoded left alone."""
-    return quote(path, safe="/%:@!$&'()*+,;=~-._")
+    return path if _UNRESERVED.fullmatch(path) else quote(path, safe="/%:@!$&'()*+,;=~-._")
 
 
 def unquote_path(path: str) -> str:

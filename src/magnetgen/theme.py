@@ -18,9 +18,13 @@ from markupsafe import Markup
 from magnetgen import client, yamldoc
 from magnetgen.diagnostics import Diagnostic, Span, error
 from magnetgen.text import did_you_mean, listing
+from magnetgen.views import SiteView
 
 DEFAULT = "lodestone"
 THEME_FILE = "theme.yaml"
+MAX_PIECES = 20_000
+"""Pieces of HTML kept at a time: about 20 MB of teasers."""
+
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _SPACE = re.compile(r"\s+")
 _AROUND = re.compile(r"\s*([{};,])\s*|(?<=:)\s+")
@@ -63,6 +67,20 @@ def folders(root: Path, name: str) -> list[Path]:
     return [root / "templates", *(folder for _, folder in chain(root, name))]
 
 
+class _Environment(jinja2.Environment):
+    """Looks a template up once: within a build no template changes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._found: dict[str, jinja2.Template] = {}
+
+    def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> jinja2.Template:
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = super().get_template(name, parent, globals)
+        return found
+
+
 class Theme:
     """A theme made ready: `render(template, view)`, and what the pages need of it.
 
@@ -92,9 +110,31 @@ class Theme:
         self.script = Markup(client.page_script() + extra)
         self.digest = self._digest(settings)
         self._env = self._environment(cache)
+        self._env.globals["piece"] = self.piece
+        self._pieces: dict[tuple[Any, ...], tuple[Markup, dict[str, Any]]] = {}
+        self._site: SiteView | None = None
+
+    def use(self, site: SiteView) -> None:
+        """The site that pieces are rendered for."""
+        self._site = site
+        self._pieces.clear()
 
     def render(self, template: str, **context: Any) -> str:
         return self._env.get_template(template).render(context)
+
+    def piece(self, template: str, **views: Any) -> Markup:
+        """A part of pages that many of them share, rendered once: `piece("_form.html", form=page.form)`.
+
+        It sees the views that it is given, and `site`. Views are frozen, so the same object gives the same HTML.
+        """
+        key = (template, *((name, view if isinstance(view, str | bool) else id(view)) for name, view in views.items()))
+        found = self._pieces.get(key)
+        if found is None:
+            if len(self._pieces) >= MAX_PIECES:
+                self._pieces.clear()
+            # The views are kept with the HTML: their ids must not pass to others.
+            found = self._pieces[key] = (Markup(self.render(template, site=self._site, **views)), views)
+        return found[0]
 
     def date(self, iso: str) -> str:
         """A date for people, by the theme's months and format."""
@@ -122,7 +162,7 @@ class Theme:
         if cache is not None:
             cache.mkdir(parents=True, exist_ok=True)
             bytecode = jinja2.FileSystemBytecodeCache(str(cache))
-        return jinja2.Environment(
+        return _Environment(
             loader=jinja2.ChoiceLoader([own, *by_name.values(), jinja2.PrefixLoader(dict(by_name))]),
             autoescape=True,
             undefined=jinja2.StrictUndefined,

@@ -14,11 +14,11 @@ from msgspec import Struct
 
 
 class LinkView(Struct, frozen=True):
-    """A labelled address. `current`: it is the page being shown, or an ancestor of it."""
+    """A labelled address. current: "page" if it leads to the page being shown, "true" if to what is above it."""
 
     label: str
     url: str
-    current: bool = False
+    current: str = ""
 
 
 class DateView(Struct, frozen=True):
@@ -147,13 +147,13 @@ class PaginationView(Struct, frozen=True):
 
 
 class HeadView(Struct, frozen=True):
-    """All that search engines and social networks read. `og` and `twitter` are (property, content) pairs."""
+    """All that search engines and social networks read. `social`: Open Graph's and Twitter's meta elements."""
 
     title: str
     description: str
     canonical: str
     robots: str
-    og: tuple[tuple[str, str], ...]
+    social: Markup
     alternates: tuple[tuple[str, str], ...]
     jsonld: Markup
     feed_url: str

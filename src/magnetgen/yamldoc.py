@@ -153,18 +153,24 @@ def _undo_cp1252(text: str) -> tuple[str, int]:
 class StrictHandler(YAMLHandler):
     """python-frontmatter's handler with the strict reader; its boundaries are used with their positions."""
 
-    def read(self, text: str, path: str, free: frozenset[str]) -> Document:
-        opening = self.FM_BOUNDARY.match(text)
-        if opening is None:
-            return Document(path, {}, text)
-        start = text.find("\n", 0) + 1 or len(text)
+    def bounds(self, text: str, path: str) -> tuple[int, int, int] | None:
+        """(start of the YAML, its end, start of the body), or None without front matter."""
+        if self.FM_BOUNDARY.match(text) is None:
+            return None
+        start = text.find("\n") + 1 or len(text)
         closing = self.FM_BOUNDARY.search(text, start)
         if closing is None:
             raise Fault(_unclosed(text, path))
-        doc = parse(text[start : closing.start()], path, line=2, free=free)
-        end = text.find("\n", closing.start()) + 1 or len(text)
-        doc.body = text[end:]
-        doc.body_line = text.count("\n", 0, end) + 1
+        return start, closing.start(), text.find("\n", closing.start()) + 1 or len(text)
+
+    def read(self, text: str, path: str, free: frozenset[str]) -> Document:
+        bounds = self.bounds(text, path)
+        if bounds is None:
+            return Document(path, {}, text)
+        start, end, body = bounds
+        doc = parse(text[start:end], path, line=2, free=free)
+        doc.body = text[body:]
+        doc.body_line = text.count("\n", 0, body) + 1
         return doc
 
 
@@ -174,6 +180,12 @@ _HANDLER = StrictHandler()
 def read(text: str, path: str, free: frozenset[str] = frozenset({"extra"})) -> Document:
     """A decoded file → its front matter and body. `free`: top-level keys whose values are typed by YAML itself."""
     return _HANDLER.read(text, path, free)
+
+
+def body(text: str, path: str) -> str:
+    """A decoded file's text without its front matter, which is not read."""
+    bounds = _HANDLER.bounds(text, path)
+    return text[bounds[2] :] if bounds else text
 
 
 def _unclosed(text: str, path: str) -> Diagnostic:

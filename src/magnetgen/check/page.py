@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 from magnetgen.diagnostics import Diagnostic, Span, error
@@ -40,8 +41,11 @@ REFUSED = ("AggregateRating", "Review", "HowTo")
 """Types that magnetgen cannot know to be true, or that no one reads any more."""
 
 
-def check_page(html: str, *, path: str, url: str, noindex: bool) -> Iterator[Diagnostic]:
-    """The faults of a page's HTML. `path`: the file to name; `url`: what its canonical must be."""
+def check_page(html: str, *, path: str, url: str, noindex: bool, known: str = "") -> Iterator[Diagnostic]:
+    """The faults of a page's HTML. `path`: the file to name; `url`: what its canonical must be.
+
+    known: structured data of magnetgen's own, which is right by construction; a theme may add to it.
+    """
     head, _, body = html.partition("</head>")
     place = Span(1)
     hint = "a template of the theme or of templates/ leaves it out: start from lodestone's base.html"
@@ -50,7 +54,7 @@ def check_page(html: str, *, path: str, url: str, noindex: bool) -> Iterator[Dia
         yield error("head-title", "the page has no <title>", path, place, hint)
     canonical = _CANONICAL.search(head)
     address = _HREF.search(canonical[0]) if canonical else None
-    if address is None or address[1] != url:
+    if address is None or unescape(address[1]) != url:
         yield error("head-canonical", f"the page's canonical address must be {url}", path, place, hint)
     if not _LANG.search(head):
         yield error("head-lang", "the page does not say its language", path, place, hint)
@@ -62,7 +66,7 @@ def check_page(html: str, *, path: str, url: str, noindex: bool) -> Iterator[Dia
     if count != 1:
         raw = "the page's title is its one h1: raw HTML in the text must not have another" if count else hint
         yield error("body-h1", f"the page has {count} <h1>, and needs exactly one", path, place, raw)
-    for script in _JSONLD.findall(head):
+    for script in _JSONLD.findall(html.replace(known, "", 1) if known else html):
         yield from _json_ld(script, path)
 
 

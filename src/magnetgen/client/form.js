@@ -1,6 +1,5 @@
 // Help for capture forms: faults said beside their fields, addresses put right, sending without leaving the page.
 // Without this script, or where a form says `plain` (its handler is another's), the browser sends by itself.
-// Names are short because every page carries this file as it stands, less its comments.
 (()=>{
   let D=document,start=performance.now(),fields="input,select,textarea",mail="[type=email]",
   $=id=>D.getElementById(id),
