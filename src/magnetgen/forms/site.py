@@ -1,0 +1,210 @@
+"""`.magnetgen/forms.json` as the handler knows it: forms, assets, mails, pages, destinations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from magnetgen.forms import contract
+from magnetgen.forms.contract import Consent, Field, FormSpec
+
+PER_HOUR = 600
+"""Submissions that a form takes in an hour before the rest is held."""
+
+
+class SiteFault(Exception):
+    """A forms.json, or an environment, that no handler can work with. The text says what to do."""
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A proof that a person is there. `field`: where the page sends it; `hostname`: where it must have been solved."""
+
+    kind: str
+    field: str
+    secret_env: str
+    hostname: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form and what the build fixed for it. `version`: changes whenever the form does."""
+
+    spec: FormSpec
+    next: str
+    confirmed: str
+    back: str
+    version: str
+    per_hour: int = PER_HOUR
+    challenge: Challenge | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file to be handed out. `file`: its path below the site's folder; `url`: where a storage has it."""
+
+    name: str
+    file: str
+    filename: str
+    size: int
+    sha256: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where leads go. The values of the `*_env` are names of environment variables."""
+
+    name: str
+    kind: str
+    url_env: str = ""
+    secret_env: str = ""
+
+
+@dataclass(frozen=True)
+class Site:
+    """All that a handler is told about its site."""
+
+    base_url: str
+    public_url: str
+    origins: frozenset[str]
+    title: str = ""
+    forms: Mapping[str, Form] = field(default_factory=dict)
+    assets: Mapping[str, Asset] = field(default_factory=dict)
+    mails: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    pages: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    destinations: Mapping[str, Destination] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        """The path below which all routes lie: `/api`."""
+        return urlsplit(self.public_url).path.rstrip("/")
+
+    @property
+    def own_origin(self) -> str:
+        return origin(self.public_url)
+
+    @property
+    def secure(self) -> bool:
+        return self.public_url.startswith("https:")
+
+    def destinations_of(self, form: Form) -> tuple[Destination, ...]:
+        """The destinations that a form names; all of them where it names none."""
+        named = [name for name in form.spec.notify if not name.startswith("email:")]
+        if not named and not form.spec.notify:
+            return tuple(self.destinations.values())
+        return tuple(self.destinations[name] for name in named if name in self.destinations)
+
+
+def origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def load(text: bytes | str, public_url: str = "") -> Site:
+    """Read forms.json. `public_url` overrides the build's. Raises SiteFault."""
+    try:
+        data = json.loads(text)
+    except ValueError as exc:
+        raise SiteFault(f"forms.json is not JSON ({exc}): build the site again") from None
+    return from_data(data, public_url)
+
+
+def from_data(data: Any, public_url: str = "") -> Site:
+    """`load`, from what the JSON holds."""
+    if not isinstance(data, dict) or data.get("v") != contract.VERSION:
+        found = data.get("v") if isinstance(data, dict) else None
+        raise SiteFault(
+            f"forms.json has version {found!r}, this handler reads {contract.VERSION}: "
+            "build the site and run the handler with the same magnetgen"
+        )
+    try:
+        return _site(data, public_url)
+    except (KeyError, TypeError, AttributeError, ValueError) as exc:
+        raise SiteFault(f"forms.json lacks something ({type(exc).__name__}: {exc}): build the site again") from None
+
+
+def _site(data: dict[str, Any], public_url: str) -> Site:
+    return Site(
+        base_url=data["base_url"],
+        public_url=(public_url or data["public_url"]).rstrip("/"),
+        origins=frozenset(data["origins"]),
+        title=data.get("title") or urlsplit(data["base_url"]).netloc,
+        forms={name: _form(name, entry, data["base_url"]) for name, entry in data["forms"].items()},
+        assets={name: _asset(name, entry) for name, entry in data.get("assets", {}).items()},
+        mails=data.get("mails", {}),
+        pages=data.get("pages", {}),
+        words=data.get("words", {}),
+        destinations={d["name"]: _known(Destination, d) for d in data.get("destinations", [])},
+    )
+
+
+def _form(name: str, entry: dict[str, Any], base_url: str) -> Form:
+    if not contract.FORM_NAME.fullmatch(name):
+        raise ValueError(f"form name {name!r}")
+    spec = FormSpec(
+        name=name,
+        title=entry.get("title", name),
+        fields=tuple(_field(field) for field in entry["fields"]),
+        consent=tuple(_known(Consent, consent) for consent in entry.get("consent", ())),
+        double_opt_in=bool(entry.get("double_opt_in")),
+        magnet=entry.get("magnet") or "",
+        min_seconds=int(entry.get("min_seconds", 0)),
+        notify=tuple(entry.get("notify", ())),
+    )
+    canonical = json.dumps(entry, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return Form(
+        spec=spec,
+        next=entry["next"],
+        confirmed=entry["confirmed"],
+        back=entry["back"],
+        version=sha256(canonical.encode()).hexdigest()[:12],
+        per_hour=int(entry.get("per_hour", PER_HOUR)),
+        challenge=_challenge(entry.get("challenge"), name, base_url),
+    )
+
+
+def _field(entry: dict[str, Any]) -> Field:
+    made: Field = _known(Field, {**entry, "options": tuple(entry.get("options", ()))})
+    limit = entry.get("max", contract.TYPES.get(made.type, made.max))
+    return _known(Field, {**vars(made), "max": limit}) if limit != made.max else made
+
+
+def _challenge(entry: dict[str, Any] | None, form: str, base_url: str) -> Challenge | None:
+    if not entry:
+        return None
+    return Challenge(
+        kind=entry["kind"],
+        field=entry.get("field", "cf-turnstile-response"),
+        secret_env=entry["secret_env"],
+        hostname=entry.get("hostname") or urlsplit(base_url).hostname or "",
+        action=entry.get("action", form),
+    )
+
+
+def _asset(name: str, entry: dict[str, Any]) -> Asset:
+    return Asset(
+        name=name,
+        file=entry["file"],
+        filename=entry.get("name", name),
+        size=int(entry["size"]),
+        sha256=entry["sha256"],
+        url=entry.get("url", ""),
+    )
+
+
+def _known(kind: Any, entry: dict[str, Any]) -> Any:
+    """A dataclass from the keys that it has: a newer build may say more."""
+    names = {field.name for field in dataclass_fields(kind)}
+    return kind(**{key: value for key, value in entry.items() if key in names})
