@@ -1,0 +1,133 @@
+"""The outbox as rows: leasing, finishing, failing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+from typing import Any
+
+from magnetgen.forms.records import Delivery
+
+_COLUMNS = "id, lead_id, form_id, dest, kind, cause, body, created_at, state, attempts, next_at, last_code"
+_INSERT = f"INSERT OR IGNORE INTO outbox({_COLUMNS}) VALUES({','.join('?' * 12)})"
+_OPEN = "(state='due' OR (state='leased' AND lease_until<=?))"
+
+
+def insert(connection: sqlite3.Connection, delivery: Delivery) -> None:
+    """A new delivery; nothing where there is one for the same cause."""
+    d = delivery
+    body = json.dumps(dict(d.body), ensure_ascii=False, separators=(",", ":"))
+    head = (d.id, d.lead, d.form, d.dest, d.kind, d.cause, body, d.created_at)
+    connection.execute(_INSERT, (*head, d.state, d.attempts, d.next_at, d.last_code))
+
+
+def _as_delivery(row: sqlite3.Row) -> Delivery:
+    values = list(row)
+    return Delivery(*values[:6], json.loads(values[6]), *values[7:])
+
+
+def _due(now: int, skip: Collection[str], probe: Collection[str]) -> tuple[str, tuple[Any, ...]]:
+    kept = [*skip, *probe]
+    where = f"{_OPEN} AND state IN ('due','leased') AND next_at<=? AND dest NOT IN ({','.join('?' * len(kept))})"
+    return where, (now, now, *kept)
+
+
+def any_due(connection: sqlite3.Connection, now: int, skip: Collection[str], probe: Collection[str]) -> bool:
+    where, values = _due(now, skip, probe)
+    if connection.execute(f"SELECT 1 FROM outbox WHERE {where} LIMIT 1", values).fetchone():
+        return True
+    return any(_next_of(connection, dest, now) for dest in probe)
+
+
+def _next_of(connection: sqlite3.Connection, dest: str, now: int) -> str | None:
+    query = f"SELECT id FROM outbox WHERE {_OPEN} AND state IN ('due','leased') AND dest=? ORDER BY next_at, id LIMIT 1"
+    row = connection.execute(query, (now, dest)).fetchone()
+    return row[0] if row else None
+
+
+def lease(
+    connection: sqlite3.Connection,
+    owner: str,
+    now: int,
+    seconds: int,
+    limit: int,
+    skip: Collection[str],
+    probe: Collection[str],
+) -> list[Delivery]:
+    """Take what is due, oldest first, and one delivery of each destination that is to be probed."""
+    where, values = _due(now, skip, probe)
+    ids = [
+        r[0]
+        for r in connection.execute(f"SELECT id FROM outbox WHERE {where} ORDER BY next_at LIMIT ?", (*values, limit))
+    ]
+    ids += [found for dest in probe if (found := _next_of(connection, dest, now))]
+    taken = []
+    for id in ids:
+        connection.execute(
+            "UPDATE outbox SET state='leased', attempts=attempts+1, lease_owner=?, lease_until=? WHERE id=?",
+            (owner, now + seconds * 1000, id),
+        )
+        taken.append(_as_delivery(connection.execute(f"SELECT {_COLUMNS} FROM outbox WHERE id=?", (id,)).fetchone()))
+    return taken
+
+
+def finish(connection: sqlite3.Connection, id: str, code: str) -> None:
+    connection.execute("UPDATE outbox SET state='done', last_code=?, lease_until=0 WHERE id=?", (code, id))
+
+
+def fail(connection: sqlite3.Connection, id: str, code: str, next_at: int | None) -> None:
+    """A delivery that was cancelled or erased while it was on its way stays so."""
+    connection.execute(
+        "UPDATE outbox SET state=?, last_code=?, next_at=?, lease_until=0 WHERE id=? AND state='leased'",
+        ("dead" if next_at is None else "due", code, next_at or 0, id),
+    )
+
+
+def retry(connection: sqlite3.Connection, id: str, now: int) -> bool:
+    """Due now, with all its attempts before it. What was erased has nothing left to send."""
+    found = connection.execute(
+        "UPDATE outbox SET state='due', attempts=0, next_at=? WHERE id=? AND body<>'{}' RETURNING dest", (now, id)
+    ).fetchone()
+    if found:
+        disable(connection, found[0], now, off=False)
+    return found is not None
+
+
+def hasten(connection: sqlite3.Connection, dest: str, now: int) -> None:
+    connection.execute("UPDATE outbox SET next_at=? WHERE dest=? AND state='due' AND next_at>?", (now, dest, now))
+
+
+def disabled(connection: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT dest FROM disabled")}
+
+
+def disable(connection: sqlite3.Connection, dest: str, now: int, off: bool) -> None:
+    if off:
+        connection.execute("INSERT OR IGNORE INTO disabled VALUES(?,?)", (dest, now))
+    else:
+        connection.execute("DELETE FROM disabled WHERE dest=?", (dest,))
+
+
+def cancel_mails(connection: sqlite3.Connection, lead: str) -> None:
+    """Mails to a lead that were not sent yet are not sent any more."""
+    connection.execute(
+        "UPDATE outbox SET state='dead', last_code='cancelled' "
+        "WHERE lead_id=? AND dest='mail' AND state IN ('due','leased')",
+        (lead,),
+    )
+
+
+def received(connection: sqlite3.Connection, lead: str) -> tuple[str, ...]:
+    """Destinations, mail apart, that a lead was sent to: also where the answer never came."""
+    query = (
+        "SELECT DISTINCT dest FROM outbox WHERE lead_id=? AND kind LIKE 'lead.%' "
+        "AND (state='done' OR attempts>0) ORDER BY dest"
+    )
+    return tuple(row[0] for row in connection.execute(query, (lead,)))
+
+
+def listing(connection: sqlite3.Connection, state: str, limit: int) -> list[Delivery]:
+    where = "state=?" if state else "''=?"
+    query = f"SELECT {_COLUMNS} FROM outbox WHERE {where} ORDER BY created_at DESC, id LIMIT ?"
+    return list(map(_as_delivery, connection.execute(query, (state, limit))))

@@ -1,0 +1,241 @@
+"""The SQLite store: one file, safe for several processes, every answer durable before it is given.
+
+One thread writes. Decisions that arrive while it commits are taken together: each in a savepoint of its own, all under
+one `COMMIT`, so that the disk's rate of commits does not bound the rate of leads.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from magnetgen.forms import failpoint
+from magnetgen.forms.records import Count, Decide, Delivery, Lead, LeadQuery, Load
+from magnetgen.forms.store import StoreUnavailable, outbox_sql, rows, schema
+from magnetgen.forms.store.rates import Rates
+
+GROUP_MAX = 64
+"""Decisions under one commit."""
+BUSY_MS = 1000
+TRIES = 8
+"""Times that a busy store is tried; with BUSY_MS each, less than the client's patience."""
+QUARANTINE_MS = 30 * 86_400_000
+_FIXED_WAL = ((3, 44, 6), (3, 50, 7))
+
+Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
+
+
+def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
+    """WAL only where a reset of it cannot lose a commit: 3.44.6, 3.50.7, and 3.51.3 or newer."""
+    fixed = version >= (3, 51, 3) or any(version[:2] == good[:2] and version >= good for good in _FIXED_WAL)
+    return "wal" if fixed else "truncate"
+
+
+class SqliteStore:
+    """See `Store`. `path` is made if it is missing, readable by its owner only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._local = threading.local()
+        self._rates = Rates(path.with_name(path.name + "-rate"))
+        connection = self._connect()
+        try:
+            _retrying(lambda: schema.create(connection, journal_mode()))
+        finally:
+            connection.close()
+        self._thread = threading.Thread(target=self._write, name="magnetgen-store", daemon=True)
+        self._thread.start()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", f"busy_timeout={BUSY_MS}"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    # Writing
+
+    def submit(self, load: Load, decide: Decide) -> Future[Any]:
+        return self._queue(lambda connection: rows.decide(connection, load, decide))
+
+    def _queue(self, work: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._jobs.put((work, future))
+        return future
+
+    def _do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        return self._queue(work).result()
+
+    def _write(self) -> None:
+        """The writing thread: wait for a job, take what else has come, commit it all."""
+        connection: sqlite3.Connection | None = None
+        while (job := self._jobs.get()) is not None:
+            jobs = [job]
+            while len(jobs) < GROUP_MAX and not self._jobs.empty():
+                more = self._jobs.get()
+                if more is None:
+                    self._jobs.put(None)
+                    break
+                jobs.append(more)
+            try:
+                connection = connection or self._connect()
+                _retrying(lambda: connection.execute("BEGIN IMMEDIATE"))  # type: ignore[union-attr]  # noqa: B023
+                _commit(connection, jobs)
+            except BaseException as exc:
+                _settle(jobs, exc)
+                connection = _discard(connection)
+        _discard(connection)
+
+    # Reading
+
+    def _read(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        def attempt() -> Any:
+            connection = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = self._connect()
+            return work(connection)
+
+        try:
+            return _retrying(attempt)
+        except sqlite3.Error as exc:
+            self._local.connection = None
+            raise StoreUnavailable(type(exc).__name__) from None
+
+    def leads(self, query: LeadQuery) -> list[Lead]:
+        found: list[Lead] = self._read(lambda connection: rows.leads(connection, query))
+        return found
+
+    def find_lead(self, id: str) -> Lead | None:
+        found: Lead | None = self._read(lambda connection: rows.lead_by_id(connection, id))
+        return found
+
+    def person(self, email_key: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._read(lambda connection: rows.person(connection, email_key))
+        return found
+
+    def outbox(self, state: str = "", limit: int = 100) -> list[Delivery]:
+        found: list[Delivery] = self._read(lambda connection: outbox_sql.listing(connection, state, limit))
+        return found
+
+    def disabled(self) -> set[str]:
+        found: set[str] = self._read(outbox_sql.disabled)
+        return found
+
+    def dump(self) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+        found: Mapping[str, Iterable[Mapping[str, Any]]] = self._read(rows.dump)
+        return found
+
+    # Counting, delivering, tending
+
+    def rate(self, counts: Sequence[Count], now: int) -> list[int]:
+        return self._rates.count(counts, now)
+
+    def lease(
+        self, now: int, seconds: int, limit: int, skip: Collection[str], probe: Collection[str]
+    ) -> list[Delivery]:
+        # A drain that finds nothing must not wait for the writer, nor make it wait.
+        if not self._read(lambda connection: outbox_sql.any_due(connection, now, skip, probe)):
+            return []
+        owner = f"{os.getpid()}-{random.getrandbits(64):x}"
+        leased: list[Delivery] = self._do(lambda c: outbox_sql.lease(c, owner, now, seconds, limit, skip, probe))
+        failpoint.hit("leased")
+        return leased
+
+    def finish(self, id: str, now: int, code: str) -> None:
+        self._do(lambda connection: outbox_sql.finish(connection, id, code))
+
+    def fail(self, id: str, now: int, code: str, next_at: int | None) -> None:
+        self._do(lambda connection: outbox_sql.fail(connection, id, code, next_at))
+
+    def retry(self, id: str, now: int) -> bool:
+        return bool(self._do(lambda connection: outbox_sql.retry(connection, id, now)))
+
+    def hasten(self, dest: str, now: int) -> None:
+        self._do(lambda connection: outbox_sql.hasten(connection, dest, now))
+
+    def disable(self, dest: str, now: int, off: bool) -> None:
+        self._do(lambda connection: outbox_sql.disable(connection, dest, now, off))
+
+    def probe(self, now: int) -> None:
+        self._do(lambda connection: schema.write_probe(connection, now))
+        if self._read(schema.read_probe) != now:
+            raise StoreUnavailable("what was written is not read back")
+
+    def purge(self, now: int) -> None:
+        self._do(lambda connection: rows.purge(connection, now, now - QUARANTINE_MS))
+        self._rates.purge(now)
+
+    def clear(self) -> None:
+        self._do(schema.clear)
+        self._rates.clear()
+
+    def close(self) -> None:
+        """Finish what is queued, then stop."""
+        self._jobs.put(None)
+        self._thread.join(timeout=30)
+        self._rates.close()
+
+
+def _commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
+    """Run the jobs, each in a savepoint; answer them after the one commit."""
+    failpoint.hit("begin")
+    outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+    for work, future in jobs:
+        connection.execute("SAVEPOINT job")
+        try:
+            outcomes.append((future, work(connection), None))
+        except sqlite3.Error:
+            raise  # disk full and the like: the transaction as a whole is in doubt
+        except Exception as exc:
+            connection.execute("ROLLBACK TO job")
+            outcomes.append((future, None, exc))
+        connection.execute("RELEASE job")
+    failpoint.hit("written")
+    connection.execute("COMMIT")
+    failpoint.hit("committed")
+    for future, answer, fault in outcomes:
+        if fault is not None:
+            future.set_exception(fault)
+        else:
+            future.set_result(answer)
+
+
+def _settle(jobs: list[Job], exc: BaseException) -> None:
+    """Nothing was committed: say so to all that wait."""
+    reason = getattr(exc, "sqlite_errorname", type(exc).__name__)
+    for _, future in jobs:
+        if not future.done():
+            future.set_exception(StoreUnavailable(reason) if isinstance(exc, sqlite3.Error | OSError) else exc)
+
+
+def _discard(connection: sqlite3.Connection | None) -> None:
+    """Close what is in doubt; closing rolls back."""
+    if connection is not None:
+        try:
+            connection.close()
+        except sqlite3.Error:
+            return
+
+
+def _retrying(work: Callable[[], Any]) -> Any:
+    """Try again while another process has the store, with jitter so that two do not meet again and again."""
+    for attempt in range(TRIES):
+        try:
+            return work()
+        except sqlite3.OperationalError as exc:
+            busy = getattr(exc, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+            if not busy or attempt == TRIES - 1:
+                raise
+            time.sleep(random.uniform(0.002, 0.05) * (attempt + 1))
+    raise AssertionError
