@@ -23,7 +23,7 @@ def insert(connection: sqlite3.Connection, delivery: Delivery) -> None:
 
 
 def _as_delivery(row: sqlite3.Row) -> Delivery:
-    values = list(row)
+    values: Any = list(row)
     return Delivery(*values[:6], json.loads(values[6]), *values[7:])
 
 

@@ -86,7 +86,7 @@ def _leads_of(connection: sqlite3.Connection, key: str) -> tuple[Lead, ...]:
 
 
 def _as_lead(row: sqlite3.Row) -> Lead:
-    values = list(row)
+    values: Any = list(row)
     return Lead(*values[:5], json.loads(values[5]), tuple(json.loads(values[6])), *values[7:])
 
 
@@ -96,7 +96,7 @@ def _submission(connection: sqlite3.Connection, id: str) -> Submission | None:
 
 
 def _as_submission(row: sqlite3.Row) -> Submission:
-    values = list(row)
+    values: Any = list(row)
     fields, consent, source = (json.loads(text) for text in values[7:10])
     return Submission(*values[:7], fields, tuple(consent), source, *values[10:])
 

@@ -94,7 +94,8 @@ class SqliteStore:
                 _commit(connection, jobs)
             except BaseException as exc:
                 _settle(jobs, exc)
-                connection = _discard(connection)
+                _discard(connection)
+                connection = None
         _discard(connection)
 
     # Reading
@@ -192,6 +193,8 @@ def _commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
     failpoint.hit("begin")
     outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
     for work, future in jobs:
+        if not future.set_running_or_notify_cancel():
+            continue  # who asked has gone
         connection.execute("SAVEPOINT job")
         try:
             outcomes.append((future, work(connection), None))
