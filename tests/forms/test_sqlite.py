@@ -83,13 +83,17 @@ def test_what_is_written_is_loaded(store: SqliteStore) -> None:
     idem = Idem("news", "k" * 16, "print", {"next": "x"}, 99, "s1")
     held = sent(2, None, "held", applied_at=None)
     changes = Changes(
-        "done", idem, (lead(),), (sent(1, lead().id, applied_at=None), held), (delivery("d1", kind="mail:confirm"),)
+        "done",
+        idem,
+        (lead(),),
+        (sent(1, lead().id, applied_at=None), held),
+        (delivery("d1", dest="mail", kind="mail:confirm"),),
     )
     assert write(store, changes) == "done"
     found = see(store, Load("news", ("x", "k" * 16), "key1", every_form=True, since=1, count_max=9, mails_since=1))
     assert (found.idem, found.lead, found.leads) == (idem, lead(), (lead(),))
     assert found.waiting == (sent(1, lead().id, applied_at=None),)
-    assert (found.loose, found.count, found.mails) == (1, 2, (1000,))
+    assert (found.loose, found.count, found.mails) == (1, 2, (("mail:confirm", 1000),))
     assert see(store, Load(submission="s2")).submission == held
 
 

@@ -95,7 +95,7 @@ class Load:
     """Since when the form's submissions are counted."""
     count_max: int = 0
     mails_since: int = 0
-    """Since when confirmation mails to the address are listed."""
+    """Since when mails to the address are listed."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class Snapshot:
     loose: int = 0
     """Submissions of the address without a lead."""
     count: int = 0
-    mails: tuple[int, ...] = ()
-    """When confirmation mails to the address were decided on."""
+    mails: tuple[tuple[str, int], ...] = ()
+    """(kind, when it was decided on) of mails to the address, oldest first."""
     suppressed: str = ""
     received: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Lead's id → destinations that have, or may have, received it."""

@@ -24,7 +24,8 @@ def insert(connection: sqlite3.Connection, delivery: Delivery) -> None:
 
 def _as_delivery(row: sqlite3.Row) -> Delivery:
     values: Any = list(row)
-    return Delivery(*values[:6], json.loads(values[6]), *values[7:])
+    values[6] = json.loads(values[6])
+    return Delivery(*values)
 
 
 def _due(now: int, skip: Collection[str], probe: Collection[str]) -> tuple[str, tuple[Any, ...]]:

@@ -87,7 +87,8 @@ def _leads_of(connection: sqlite3.Connection, key: str) -> tuple[Lead, ...]:
 
 def _as_lead(row: sqlite3.Row) -> Lead:
     values: Any = list(row)
-    return Lead(*values[:5], json.loads(values[5]), tuple(json.loads(values[6])), *values[7:])
+    values[5:7] = json.loads(values[5]), tuple(json.loads(values[6]))
+    return Lead(*values)
 
 
 def _submission(connection: sqlite3.Connection, id: str) -> Submission | None:
@@ -98,7 +99,8 @@ def _submission(connection: sqlite3.Connection, id: str) -> Submission | None:
 def _as_submission(row: sqlite3.Row) -> Submission:
     values: Any = list(row)
     fields, consent, source = (json.loads(text) for text in values[7:10])
-    return Submission(*values[:7], fields, tuple(consent), source, *values[10:])
+    values[7:10] = fields, tuple(consent), source
+    return Submission(*values)
 
 
 def _waiting(connection: sqlite3.Connection, lead: str) -> tuple[Submission, ...]:
@@ -111,12 +113,12 @@ def _count(connection: sqlite3.Connection, load: Load) -> int:
     return int(_one(connection, query, load.form, load.since, load.count_max))
 
 
-def _mails(connection: sqlite3.Connection, key: str, since: int) -> tuple[int, ...]:
+def _mails(connection: sqlite3.Connection, key: str, since: int) -> tuple[tuple[str, int], ...]:
     query = (
-        "SELECT created_at FROM outbox WHERE lead_id IN (SELECT id FROM lead WHERE email_key=?) "
-        "AND kind IN ('mail:confirm','mail:fresh') AND created_at>? ORDER BY created_at"
+        "SELECT kind, created_at FROM outbox WHERE lead_id IN (SELECT id FROM lead WHERE email_key=?) "
+        "AND dest='mail' AND created_at>? ORDER BY created_at"
     )
-    return tuple(row[0] for row in connection.execute(query, (key, since)))
+    return tuple((row[0], row[1]) for row in connection.execute(query, (key, since)))
 
 
 def _suppressed(connection: sqlite3.Connection, key: str) -> str:

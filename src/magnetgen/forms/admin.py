@@ -1,0 +1,157 @@
+"""The owner's routes. A bearer token opens them; without one set they do not exist. JSON only, no CORS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+from magnetgen.forms import decode, rules, tokens, validate
+from magnetgen.forms.effects import Drain, FindPerson, ListLeads, ListOutbox, Retry, Steps, Transact
+from magnetgen.forms.http import Context, Problem, json_response
+from magnetgen.forms.records import CONFIRMED, PENDING, UNSUBSCRIBED, Lead, LeadQuery
+from magnetgen.forms.rules import Outcome
+
+LIMIT_MAX = 200
+_SUBMISSION = re.compile(r"submissions/([0-9a-f]{32})/release")
+_DELIVERY = re.compile(r"outbox/([0-9a-f]{32})/retry")
+_CURSOR = re.compile(r"([0-9]{1,15})-([0-9a-f]{32})")
+
+Route = tuple[tuple[str, ...], Callable[[Context], Steps]]
+
+
+def route(path: str) -> Route | None:
+    """The methods and steps of a path below /admin/."""
+    fixed: dict[str, Route] = {
+        "leads": (("GET",), _leads),
+        "leads/search": (("POST",), _search),
+        "leads/erase": (("POST",), _erase),
+        "outbox": (("GET",), _outbox),
+        "drain": (("POST",), _drain),
+    }
+    if path in fixed:
+        methods, steps = fixed[path]
+        return methods, lambda ctx: _guarded(ctx, steps)
+    for pattern, one in ((_SUBMISSION, _release), (_DELIVERY, _retry)):
+        if match := pattern.fullmatch(path):
+            return ("POST",), lambda ctx: _guarded(ctx, partial(one, id=match[1]))  # noqa: B023
+    return None
+
+
+def _guarded(ctx: Context, steps: Callable[[Context], Steps]) -> Steps:
+    if not ctx.keys.admin:
+        raise Problem(404, "not_found")
+    scheme, _, given = (ctx.header("authorization") or "").partition(" ")
+    if scheme.lower() != "bearer" or not tokens.same(given.strip(), ctx.keys.admin):
+        raise Problem(401, "unauthorized", headers=(("www-authenticate", "Bearer"),))
+    if ctx.request.method == "POST" and ctx.header("sec-fetch-site") == "cross-site":
+        raise Problem(403, "origin_denied")
+    return (yield from steps(ctx))
+
+
+def lead_data(lead: Lead) -> dict[str, Any]:
+    """A lead as the owner sees it."""
+    return {
+        "id": lead.id,
+        "form": lead.form,
+        "email": lead.email,
+        "status": lead.status,
+        "data": dict(lead.data),
+        "consent": list(lead.consent),
+        "created_at": lead.created_at,
+        "confirmed_at": lead.confirmed_at,
+        "unsubscribed_at": lead.unsubscribed_at,
+        "downloaded_at": lead.downloaded_at,
+    }
+
+
+def _leads(ctx: Context) -> Steps:
+    query = _query(ctx.request.query)
+    found: list[Lead] = yield ListLeads(LeadQuery(query.since, query.form, query.status, query.after, query.limit + 1))
+    shown = found[: query.limit]
+    more = len(found) > len(shown)
+    following = f"{shown[-1].created_at}-{shown[-1].id}" if more else None
+    return json_response({"leads": [lead_data(lead) for lead in shown], "next": following})
+
+
+def _query(text: str) -> LeadQuery:
+    """?since= (ISO date or milliseconds), form, status, after, limit. Anything else there is refused."""
+    try:
+        given = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=10))
+        if given.keys() - {"since", "form", "status", "after", "limit"}:
+            raise ValueError
+        limit = int(given.get("limit") or "50")
+        status = given.get("status", "")
+        if not 1 <= limit <= LIMIT_MAX or status not in ("", PENDING, CONFIRMED, UNSUBSCRIBED):
+            raise ValueError
+        return LeadQuery(_since(given.get("since", "")), given.get("form", ""), status, _after(given), limit)
+    except (ValueError, OverflowError):
+        raise Problem(400, "malformed") from None
+
+
+def _since(text: str) -> int | None:
+    if not text:
+        return None
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        return int(text)
+    found = datetime.fromisoformat(text)
+    return int((found if found.tzinfo else datetime.fromisoformat(f"{found.isoformat()}+00:00")).timestamp() * 1000)
+
+
+def _after(given: dict[str, str]) -> tuple[int, str] | None:
+    text = given.get("after", "")
+    if not text:
+        return None
+    match = _CURSOR.fullmatch(text)
+    if not match:
+        raise ValueError
+    return int(match[1]), match[2]
+
+
+def _address(ctx: Context) -> str:
+    """The email of a JSON body, as it is kept."""
+    decode.check_length(ctx.header("content-length"), len(ctx.request.body))
+    if decode.media_type(ctx.header("content-type"), ctx.header("content-encoding")) != decode.JSON:
+        raise Problem(415, "type")
+    given = dict(decode.decode(ctx.request.body, decode.JSON)).get("email", "")
+    address, code = validate.email(given.strip(validate.TRIM))
+    if code:
+        raise Problem(422, "validation", (("email", code),))
+    return address
+
+
+def _search(ctx: Context) -> Steps:
+    found: dict[str, Any] = yield FindPerson(tokens.email_key(ctx.keys, _address(ctx)))
+    return json_response(found)
+
+
+def _erase(ctx: Context) -> Steps:
+    erased: int = yield Transact(*rules.erase(ctx, tokens.email_key(ctx.keys, _address(ctx))))
+    return json_response({"erased": erased})
+
+
+def _release(ctx: Context, id: str) -> Steps:
+    outcome: Outcome = yield Transact(*rules.release(ctx, id))
+    if outcome.fault:
+        raise Problem(404 if outcome.fault == "not_found" else 422, outcome.fault)
+    return json_response({"ok": True, **outcome.answer})
+
+
+def _outbox(ctx: Context) -> Steps:
+    found = yield ListOutbox()
+    shown = ("id", "lead", "form", "dest", "kind", "state", "attempts", "created_at", "next_at", "last_code")
+    return json_response({"deliveries": [{name: getattr(delivery, name) for name in shown} for delivery in found]})
+
+
+def _retry(ctx: Context, id: str) -> Steps:
+    if not (yield Retry(id)):
+        raise Problem(404, "not_found")
+    return json_response({"ok": True})
+
+
+def _drain(ctx: Context) -> Steps:
+    done: dict[str, int] = yield Drain()
+    return json_response(done)

@@ -1,0 +1,241 @@
+"""Mails: strings with named holes, filled when they are sent; and SMTP.
+
+No template engine runs here. Headers are made by the standard library, which refuses line breaks in them. Links come
+from the configured public address, never from a request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import smtplib
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from magnetgen.forms import tokens
+from magnetgen.forms.records import UNSUBSCRIBED, Delivery, Lead
+from magnetgen.forms.site import Form, Site, SiteFault
+from magnetgen.forms.tokens import Keys
+
+TIMEOUT = 15
+CANCELLED = "cancelled"
+_HOLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
+_BREAKS = re.compile(r"[\r\n]")
+
+
+class Refused(Exception):
+    """A mail that cannot be made or is not to be sent; trying again changes nothing. The text is a short code."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of an attempt. `permanent`: no use in trying again; `gone`: the destination wants nothing more."""
+
+    ok: bool
+    code: str
+    permanent: bool = False
+    gone: bool = False
+    retry_after: int = 0
+
+
+class Transport(Protocol):
+    """Something that sends a mail."""
+
+    def send(self, message: EmailMessage) -> Sent: ...
+
+
+@cache
+def defaults() -> Mapping[str, Mapping[str, str]]:
+    """The mails that come with magnetgen."""
+    data: Mapping[str, Mapping[str, str]] = json.loads(
+        (Path(__file__).parent / "data" / "mails.json").read_text("utf-8")
+    )
+    return data
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Makes mails for one site. `sender`: MAGNETGEN_MAIL_FROM; `random`: for the nonces of tokens."""
+
+    site: Site
+    keys: Keys
+    sender: str
+    random: Callable[[int], bytes]
+
+    def compose(self, delivery: Delivery, lead: Lead | None, now: float) -> EmailMessage:
+        """The mail of a delivery, made now. Raises Refused."""
+        kind, form = delivery.kind.removeprefix("mail:"), self.site.forms.get(delivery.form)
+        if form is None or (lead is None and kind != "held"):
+            raise Refused(CANCELLED)
+        if lead and kind == "welcome" and lead.status == UNSUBSCRIBED:
+            raise Refused(CANCELLED)
+        to_owner = delivery.dest.startswith("email:")
+        recipient = delivery.dest.removeprefix("email:") if to_owner else lead.email if lead else ""
+        holes = self._holes(kind, form, lead, delivery, now)
+        return self._message(kind, form, recipient, holes, delivery, lead, now)
+
+    def _template(self, kind: str, form: Form) -> Mapping[str, str]:
+        """The site's own for the form, the site's own, or the default."""
+        own = self.site.mails
+        return {**defaults()[kind], **own.get(kind, {}), **own.get(f"{kind}:{form.name}", {})}
+
+    def _holes(self, kind: str, form: Form, lead: Lead | None, delivery: Delivery, now: float) -> dict[str, str]:
+        holes = {"site_title": self.site.title, "form_title": form.spec.title}
+        if kind == "held":
+            body = delivery.body
+            return holes | {"reason": str(body.get("reason", "")), "submission_id": str(body.get("submission", ""))}
+        assert lead
+        if kind == "notify":
+            return {**holes, "lead_id": lead.id, "email": lead.email, "answers": _answers(form, lead)}
+        if kind == "confirm":
+            # The text of a stranger goes to nobody before the address is theirs.
+            return {**holes, "confirm_url": self._link(tokens.CONFIRM, lead, now)}
+        holes["unsubscribe_url"] = self._link(tokens.UNSUBSCRIBE, lead, now)
+        if form.spec.magnet:
+            holes["download_url"] = self._link(tokens.DOWNLOAD, lead, now, form.spec.magnet)
+        if lead.confirmed_at is not None:
+            holes = {**_fields(lead), **holes}
+        return holes
+
+    def _link(self, purpose: str, lead: Lead, now: float, asset: str = "") -> str:
+        # A link made in the second of an unsubscription is younger than it.
+        issued = max(int(now), lead.unsubscribed_at // 1000 + 1 if lead.unsubscribed_at is not None else 0)
+        token = tokens.issue(self.keys, purpose, lead.form, lead.id, issued, self.random(16), asset)
+        return f"{self.site.public_url}/{purpose}/{token}"
+
+    def _message(
+        self,
+        kind: str,
+        form: Form,
+        recipient: str,
+        holes: Mapping[str, str],
+        delivery: Delivery,
+        lead: Lead | None,
+        now: float,
+    ) -> EmailMessage:
+        template = self._template(kind, form)
+        message = EmailMessage(policy=SMTP)
+        try:
+            message["From"] = address(template.get("from") or self.sender)
+            message["To"] = address(recipient)
+            # A field may hold line breaks; a subject is one line.
+            message["Subject"] = " ".join(fill(template["subject"], holes).split())
+            message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
+            # The same over all attempts, so a mailbox can tell a repetition.
+            message["Message-ID"] = f"<{delivery.id}@{urlsplit(self.site.public_url).hostname or 'localhost'}>"
+            if lead and kind == "notify":
+                message["Reply-To"] = address(lead.email)
+            if kind in ("deliver", "welcome"):
+                message["List-Unsubscribe"] = f"<{holes['unsubscribe_url']}>"
+                message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+            else:
+                message["Auto-Submitted"] = "auto-generated"
+        except ValueError:
+            raise Refused("header") from None
+        message.set_content(fill(template["text"], holes))
+        message.add_alternative(fill(template["html"], {k: escape(v) for k, v in holes.items()}), subtype="html")
+        return message
+
+
+def address(text: str) -> Address:
+    """`Name <local@domain>` → an address. Raises ValueError for anything with a line break, and for no address."""
+    name, plain = parseaddr(text)
+    local, at, domain = plain.rpartition("@")
+    if _BREAKS.search(text) or not at or not local or not domain:
+        raise ValueError("no address")
+    return Address(name, local, domain)
+
+
+def fill(text: str, holes: Mapping[str, str]) -> str:
+    """Every `{{name}}` replaced in one pass; a hole without a value is empty."""
+    return _HOLE.sub(lambda match: holes.get(match[1], ""), text)
+
+
+def _fields(lead: Lead) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else ", ".join(value) for name, value in lead.data.items()}
+
+
+def _answers(form: Form, lead: Lead) -> str:
+    labels = {field.name: field.label or field.name for field in form.spec.fields}
+    lines = [f"{labels.get(name, name)}: {value}" for name, value in _fields(lead).items()]
+    lines += [f"{record['name']}: {'yes' if record['given'] else 'no'}" for record in lead.consent]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Smtp:
+    """One connection a mail. `smtp://` uses STARTTLS where it is offered; `smtps://` is TLS from the first byte."""
+
+    secure: bool
+    host: str
+    port: int
+    user: str
+    password: str
+
+    def send(self, message: EmailMessage) -> Sent:
+        try:
+            with self._connect() as client:
+                client.send_message(message)
+        except smtplib.SMTPRecipientsRefused as exc:
+            return refused(next(iter(exc.recipients.values()))[0])
+        except smtplib.SMTPResponseException as exc:
+            return refused(exc.smtp_code)
+        except (smtplib.SMTPException, OSError) as exc:
+            return Sent(False, type(exc).__name__)
+        return Sent(True, "250")
+
+    def _connect(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        client: smtplib.SMTP
+        if self.secure:
+            client = smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT, context=context)
+        else:
+            client = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT)
+        try:
+            self._greet(client, context)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _greet(self, client: smtplib.SMTP, context: ssl.SSLContext) -> None:
+        client.ehlo()
+        encrypted = self.secure
+        if not encrypted and client.has_extn("starttls"):
+            client.starttls(context=context)
+            client.ehlo()
+            encrypted = True
+        if self.user:
+            if not encrypted and self.host not in ("localhost", "127.0.0.1", "::1"):
+                raise smtplib.SMTPNotSupportedError("no password over an open line")
+            client.login(self.user, self.password)
+
+
+def refused(code: int) -> Sent:
+    """5xx about the mail or its recipient is for good; a server that refuses us (530–539: no login) is not."""
+    return Sent(False, str(code), permanent=500 <= code < 600 and not 530 <= code < 540 and code != 421)
+
+
+def open_smtp(url: str) -> Smtp:
+    """MAGNETGEN_SMTP_URL: smtp://user:password@host:587. Raises SiteFault."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+            raise ValueError
+        port = parts.port or (465 if parts.scheme == "smtps" else 587)
+    except ValueError:
+        raise SiteFault("MAGNETGEN_SMTP_URL is to be smtp://user:password@host:port, or smtps://…") from None
+    return Smtp(
+        parts.scheme == "smtps", parts.hostname, port, unquote(parts.username or ""), unquote(parts.password or "")
+    )

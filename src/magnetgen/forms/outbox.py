@@ -1,0 +1,172 @@
+"""Sending what is due: leases, the schedule of retries, and a breaker for each destination.
+
+Every destination has a worker of its own, so that one that hangs delays no other. A delivery is marked after it was
+sent: a crash in between sends it again under the same id.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from magnetgen.forms import failpoint, log, webhooks
+from magnetgen.forms.mail import Composer, Refused, Sent, Transport
+from magnetgen.forms.records import Delivery
+from magnetgen.forms.store import Store, StoreUnavailable
+from magnetgen.forms.webhooks import Hook, Poster
+
+DELAYS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds until the next attempt; after the last, the delivery is dead until somebody replays it."""
+JITTER = 0.2
+BATCH = 8
+LEASE_SECONDS = BATCH * 15 + 30
+"""Longer than a batch can take: nobody else takes what is still being sent."""
+BREAKS_AFTER = 5
+PROBE_SECONDS = 60
+WORKERS = 8
+
+
+@dataclass
+class Breaker:
+    """Failures in a row of one destination. Open: one delivery a minute tries whether it is back."""
+
+    failures: int = 0
+    probe_at: float = 0.0
+
+    @property
+    def open(self) -> bool:
+        return self.failures >= BREAKS_AFTER
+
+    def note(self, ok: bool, now: float) -> bool:
+        """Remember an outcome; True if it was open and now is not."""
+        was_open = self.open
+        self.failures = 0 if ok else self.failures + 1
+        self.probe_at = now + PROBE_SECONDS
+        return was_open and ok
+
+
+@dataclass
+class Deliverer:
+    """Sends for one site. `hooks`: destinations that are set up; without `mail`, mails wait."""
+
+    store: Store
+    composer: Composer
+    clock: Callable[[], float]
+    hooks: Mapping[str, Hook]
+    poster: Poster
+    mail: Transport | None
+    jitter: random.Random = field(default_factory=random.SystemRandom)
+    _breakers: dict[str, Breaker] = field(default_factory=dict)
+    _busy: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS, "magnetgen-send"))
+
+    def drain(self) -> dict[str, int]:
+        """Send all that is due, and wait for it."""
+        done = {"sent": 0, "failed": 0}
+        while running := self.start():
+            for future in running:
+                for name, count in future.result().items():
+                    done[name] += count
+        return done
+
+    def start(self) -> list[Future[dict[str, int]]]:
+        """Take a batch and begin to send it, each destination by a worker of its own."""
+        now = self.clock()
+        with self._lock:
+            skip, probe = self._closed(now)
+            taken = self.store.lease(int(now * 1000), LEASE_SECONDS, BATCH, skip, probe)
+            groups: dict[str, list[Delivery]] = {}
+            for delivery in taken:
+                groups.setdefault(delivery.dest, []).append(delivery)
+            self._busy |= groups.keys()
+        return [self._pool.submit(self._send_all, dest, group) for dest, group in groups.items()]
+
+    def _closed(self, now: float) -> tuple[set[str], set[str]]:
+        """Destinations that get nothing now, and those of which one delivery tries whether they are back."""
+        off = self.store.disabled() | self._busy
+        waiting = {dest for dest, breaker in list(self._breakers.items()) if breaker.open and dest not in off}
+        probe = {dest for dest in waiting if self._breakers[dest].probe_at <= now}
+        unset = {dest for dest in self.composer.site.destinations if dest not in self.hooks}
+        return off | (waiting - probe) | unset | (set() if self.mail else self._mail_dests()), probe
+
+    def _mail_dests(self) -> set[str]:
+        owners = {dest for form in self.composer.site.forms.values() for dest in form.spec.notify if ":" in dest}
+        return {"mail", *owners}
+
+    def _send_all(self, dest: str, group: list[Delivery]) -> dict[str, int]:
+        done = {"sent": 0, "failed": 0}
+        try:
+            for delivery in group:
+                done["sent" if self._send(delivery) else "failed"] += 1
+        except StoreUnavailable:
+            log.event("outbox_unavailable", dest=_shown(dest))  # the leases run out, and it is tried again
+        finally:
+            with self._lock:
+                self._busy.discard(dest)
+        return done
+
+    def _send(self, delivery: Delivery) -> bool:
+        try:
+            sent = self._attempt(delivery)
+        except StoreUnavailable:
+            raise
+        except Exception as exc:
+            sent = Sent(False, type(exc).__name__)
+        failpoint.hit("sent")
+        now = self.clock()
+        self._mark(delivery, sent, now)
+        # A mail that is refused for good says nothing about the server.
+        if sent.ok or not sent.permanent:
+            recovered = self._breakers.setdefault(delivery.dest, Breaker()).note(sent.ok, now)
+            if recovered:
+                self.store.hasten(delivery.dest, int(now * 1000))
+        return sent.ok
+
+    def _attempt(self, delivery: Delivery) -> Sent:
+        if not delivery.body:
+            return Sent(False, "erased", permanent=True)
+        if delivery.dest == "mail" or delivery.dest.startswith("email:"):
+            return self._mail(delivery)
+        hook = self.hooks.get(delivery.dest)
+        if hook is None:
+            return Sent(False, "no_destination", permanent=True)
+        return self.poster.post(hook.url, webhooks.headers(hook, delivery, self.clock()), webhooks.body_of(delivery))
+
+    def _mail(self, delivery: Delivery) -> Sent:
+        lead = self.store.find_lead(delivery.lead) if delivery.lead else None
+        try:
+            message = self.composer.compose(delivery, lead, self.clock())
+        except Refused as exc:
+            return Sent(False, str(exc), permanent=True)
+        return self.mail.send(message) if self.mail else Sent(False, "no_transport")
+
+    def _mark(self, delivery: Delivery, sent: Sent, now: float) -> None:
+        ms = int(now * 1000)
+        if sent.gone:
+            self.store.disable(delivery.dest, ms, True)
+        if sent.ok:
+            self.store.finish(delivery.id, ms, sent.code)
+        else:
+            self.store.fail(delivery.id, ms, sent.code, None if sent.permanent else self.next_at(delivery, sent, now))
+        log.event(
+            "delivery", id=delivery.id, dest=_shown(delivery.dest), kind=delivery.kind, ok=sent.ok, code=sent.code
+        )
+
+    def next_at(self, delivery: Delivery, sent: Sent, now: float) -> int | None:
+        """When a failed delivery is tried again, in ms; None: never by itself."""
+        if delivery.attempts > len(DELAYS):
+            return None
+        delay = DELAYS[delivery.attempts - 1] * self.jitter.uniform(1 - JITTER, 1 + JITTER)
+        return int((now + max(delay, sent.retry_after)) * 1000)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _shown(dest: str) -> str:
+    """A destination as it may be logged: an owner's address is an address."""
+    return "email" if dest.startswith("email:") else dest

@@ -1,0 +1,249 @@
+"""One handler at work: the core's requests answered by a store, a clock, a network. Hosts are thin around it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from magnetgen.forms import challenge, effects, handler, log, mail, webhooks
+from magnetgen.forms import site as sites
+from magnetgen.forms.effects import Effect
+from magnetgen.forms.http import Context, Request, Response, finish
+from magnetgen.forms.mail import Composer, Transport
+from magnetgen.forms.outbox import Deliverer
+from magnetgen.forms.site import Asset, Site, SiteFault
+from magnetgen.forms.store import Store, StoreUnavailable, open_store
+from magnetgen.forms.tokens import Keys, parse_keys
+from magnetgen.forms.webhooks import Hook, Poster
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """All that answers the core. `root`: the site's folder; `proxies`: how many of them are trusted."""
+
+    site: Site
+    keys: Keys
+    store: Store
+    deliverer: Deliverer
+    root: Path
+    clock: Clock = time.time
+    random: Callable[[int], bytes] = secrets.token_bytes
+    verifier: challenge.Verifier = field(default_factory=challenge.from_env)
+    proxies: int = 0
+
+    def answer(self, request: Request) -> Response:
+        """Run the core to its end, in this thread."""
+        ctx, steps = self._begin(request)
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    given = self._perform(step)
+                except StoreUnavailable as exc:
+                    log.event("store_unavailable", request=request.id, reason=str(exc))
+                    step = steps.throw(exc)
+                else:
+                    step = steps.send(given)
+        except StopIteration as done:
+            return _logged(ctx, done.value)
+        except Exception as exc:
+            return _broken(ctx, exc)
+
+    async def answer_async(self, request: Request) -> Response:
+        """The same, with the waiting left to the event loop."""
+        ctx, steps = self._begin(request)
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    given = await self._perform_async(step)
+                except StoreUnavailable as exc:
+                    log.event("store_unavailable", request=request.id, reason=str(exc))
+                    step = steps.throw(exc)
+                else:
+                    step = steps.send(given)
+        except StopIteration as done:
+            return _logged(ctx, done.value)
+        except Exception as exc:
+            return _broken(ctx, exc)
+
+    def _begin(self, request: Request) -> tuple[Context, effects.Steps]:
+        ctx = Context(self.site, self.keys, request, self.clock(), self.random)
+        return ctx, handler.handle(ctx)
+
+    async def _perform_async(self, step: Effect) -> Any:
+        if isinstance(step, effects.Transact):
+            # Not cancelled with its client: what was begun is finished.
+            return await asyncio.shield(asyncio.wrap_future(self.store.submit(step.load, step.decide)))
+        if isinstance(step, effects.Note):
+            return self._note(step)
+        return await asyncio.to_thread(self._perform, step)
+
+    def _note(self, step: effects.Note) -> None:
+        self.store.submit(step.load, step.decide)
+
+    def _perform(self, step: Effect) -> Any:
+        store, ms = self.store, int(self.clock() * 1000)
+        match step:
+            case effects.Transact():
+                return store.submit(step.load, step.decide).result()
+            case effects.Note():
+                return self._note(step)
+            case effects.Rate():
+                return store.rate(step.counts, ms)
+            case effects.Verify():
+                return self.verifier.verify(step.challenge, step.answer)
+            case effects.FindLead():
+                return store.find_lead(step.id)
+            case effects.FindPerson():
+                return store.person(step.email_key)
+            case effects.ListLeads():
+                return store.leads(step.query)
+            case effects.ListOutbox():
+                return store.outbox()
+            case effects.Retry():
+                return store.retry(step.id, ms)
+            case effects.Drain():
+                store.purge(ms)
+                return self.deliverer.drain()
+            case effects.Probe():
+                return store.probe(ms)
+            case effects.Locate():
+                return self.locate(step.asset)
+
+    def locate(self, asset: Asset) -> int | str | None:
+        """An asset's address in a storage, or its size where it lies below the site's folder."""
+        if asset.url:
+            return asset.url
+        path = self.asset_path(asset)
+        try:
+            return path.stat().st_size if path else None
+        except OSError:
+            return None
+
+    def asset_path(self, asset: Asset) -> Path | None:
+        """The file, if it really lies in content/magnets/ or .magnetgen/: whatever forms.json says."""
+        path = (self.root / asset.file).resolve()
+        folders = [(self.root / name).resolve() for name in ("content/magnets", ".magnetgen")]
+        return path if any(path.is_relative_to(folder) for folder in folders) else None
+
+    def close(self) -> None:
+        self.deliverer.close()
+        self.store.close()
+
+
+def _logged(ctx: Context, response: Response) -> Response:
+    request = ctx.request
+    # The route only: what follows it may be a token.
+    kind = request.path.removeprefix(ctx.site.prefix).split("/")[1:2]
+    known = {"forms", "confirm", "unsubscribe", "download", "admin", "healthz", "readyz"}
+    route = kind[0] if kind and kind[0] in known else "other"
+    method = request.method if request.method in ("GET", "HEAD", "POST", "OPTIONS") else "other"
+    log.event("request", id=request.id, method=method, route=route, status=response.status, code=response.code or None)
+    return response
+
+
+def _broken(ctx: Context, exc: Exception) -> Response:
+    """A fault of ours: where it was, never what it was about."""
+    trace = exc.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    log.event("internal", id=ctx.request.id, error=type(exc).__name__, place=place)
+    return handler.internal(ctx)
+
+
+def refusal(runtime: Runtime, request: Request, status: int, code: str) -> Response:
+    """A problem that the host finds before there is a whole request."""
+    from magnetgen.forms.http import Problem, problem
+
+    ctx = Context(runtime.site, runtime.keys, request, runtime.clock(), runtime.random)
+    return _logged(ctx, finish(ctx, problem(ctx, Problem(status, code))))
+
+
+def client_address(peer: str, forwarded: str, proxies: int) -> str:
+    """Who is asking: the peer, or what the outermost of the trusted proxies saw."""
+    if not proxies:
+        return peer
+    chain = [part.strip() for part in forwarded.split(",") if part.strip()] + [peer]
+    return chain[-(proxies + 1)] if len(chain) > proxies else chain[0]
+
+
+def from_env(root: Path, env: Mapping[str, str] | None = None, serverless: bool = False) -> Runtime:
+    """A handler as the environment says. Raises SiteFault that says what to do."""
+    env = os.environ if env is None else env
+    keys = parse_keys(env)
+    site = sites.load(_forms_json(root), env.get("MAGNETGEN_PUBLIC_URL", ""))
+    default = f"sqlite:///{(root / '.magnetgen' / 'leads.sqlite3').absolute()}"
+    store = open_store(env.get("MAGNETGEN_STORE") or default, serverless)
+    transport = mail.open_smtp(env["MAGNETGEN_SMTP_URL"]) if env.get("MAGNETGEN_SMTP_URL") else None
+    sender = env.get("MAGNETGEN_MAIL_FROM", "")
+    if transport and not sender:
+        raise SiteFault("MAGNETGEN_MAIL_FROM is not set: the address that mails come from")
+    if sender:
+        _check_sender(sender)
+    if not transport:
+        log.event("no_mail", hint="MAGNETGEN_SMTP_URL is not set: mails wait in the outbox")
+    return build(root, site, keys, store, transport, webhooks.HttpPoster(), _hooks(site, env), env, sender)
+
+
+def build(
+    root: Path,
+    site: Site,
+    keys: Keys,
+    store: Store,
+    transport: Transport | None,
+    poster: Poster,
+    hooks: Mapping[str, Hook],
+    env: Mapping[str, str],
+    sender: str,
+    clock: Clock = time.time,
+) -> Runtime:
+    """A handler from its parts."""
+    composer = Composer(site, keys, sender, secrets.token_bytes)
+    deliverer = Deliverer(store, composer, clock, hooks, poster, transport)
+    verifier = challenge.from_env(env)
+    return Runtime(site, keys, store, deliverer, root, clock, verifier=verifier, proxies=_proxies(env))
+
+
+def _forms_json(root: Path) -> bytes:
+    path = root / ".magnetgen" / "forms.json"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise SiteFault(f"{path} is missing: build the site first (magnetgen build)") from None
+
+
+def _check_sender(sender: str) -> None:
+    try:
+        mail.address(sender)
+    except ValueError:
+        raise SiteFault("MAGNETGEN_MAIL_FROM is to be an address: Name <name@example.com>") from None
+
+
+def _proxies(env: Mapping[str, str]) -> int:
+    text = env.get("MAGNETGEN_TRUSTED_PROXIES", "") or "0"
+    if not text.isdecimal() or int(text) > 10:
+        raise SiteFault("MAGNETGEN_TRUSTED_PROXIES is to be how many proxies stand before the handler: 0 to 10")
+    return int(text)
+
+
+def _hooks(site: Site, env: Mapping[str, str]) -> dict[str, Hook]:
+    """Destinations whose address is set; what is for the others waits."""
+    hooks = {}
+    for name, destination in site.destinations.items():
+        url = env.get(destination.url_env, "") if destination.kind == "webhook" else ""
+        if url:
+            hooks[name] = webhooks.open_hook(name, url, env.get(destination.secret_env, ""))
+        else:
+            print(f"magnetgen: destination {name} is not set up; what is for it waits in the outbox", file=sys.stderr)
+    return hooks
