@@ -207,6 +207,68 @@ def schema(kind: str) -> None:
     click.echo(json.dumps(json_schema(model), ensure_ascii=False, indent=2))
 
 
+@cli.command()
+@click.option("--site", default=".", type=click.Path(file_okay=False, path_type=Path), help="The site's folder.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=8787, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+def handler(site: Path, host: str, port: int, workers: int) -> None:
+    """Take the submissions of a built site's forms, and send what follows from them."""
+    from magnetgen.forms import runtime, settings
+    from magnetgen.forms.site import SiteFault
+
+    os.environ["MAGNETGEN_SITE"] = str(site.absolute())
+    try:
+        os.environ.update(settings.missing(site, os.environ))
+        if os.environ.get("MAGNETGEN_TEST") != "1":
+            runtime.from_env(site).close()
+    except SiteFault as exc:
+        click.echo(f"magnetgen: {exc}", err=True)
+        sys.exit(USAGE)
+    except OSError as exc:
+        _fail(exc, "text")
+    _listen(host, port, workers)
+
+
+def _listen(host: str, port: int, workers: int) -> None:
+    """uvicorn, which must not believe X-Forwarded-For: the handler knows which proxies are trusted."""
+    import uvicorn
+
+    uvicorn.run(
+        "magnetgen.forms.asgi:create",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_level="warning",
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=20,
+    )
+
+
+@cli.command()
+@click.option("--save", is_flag=True, help="Keep them in .magnetgen/secrets, where `magnetgen handler` finds them.")
+@click.option("--site", default=".", type=click.Path(file_okay=False, path_type=Path), help="The site's folder.")
+def secrets(save: bool, site: Path) -> None:
+    """Make the secrets that a handler needs. Keep them: without MAGNETGEN_EMAIL_KEY, known leads are not found again."""
+    from magnetgen.forms import settings
+    from magnetgen.forms.tokens import make_secrets
+
+    text = settings.as_lines(make_secrets())
+    if not save:
+        click.echo(text, nl=False)
+        return
+    try:
+        click.echo(f"Saved {settings.save(site, text)}")
+    except FileExistsError as exc:
+        raise click.UsageError(f"{exc.filename} is there already: nothing was changed") from None
+    except OSError as exc:
+        _fail(exc, "text")
+
+
 def main() -> None:
     """The console script."""
     try:

@@ -68,7 +68,7 @@ def send(base: str, request: dict[str, Any]) -> Answer:
         connection.endheaders()
         _write(connection, body, bool(request.get("chunked")))
         found = connection.getresponse()
-        raw = {}
+        raw: dict[str, str] = {}
         for name, value in found.getheaders():
             raw[name.lower()] = f"{raw[name.lower()]}, {value}" if name.lower() in raw else value
         return Answer(found.status, raw, found.read())

@@ -36,7 +36,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PYTHONPATH": str(ROOT / "src"),
     }  # fmt: skip
     command = [sys.executable, "-m", "uvicorn", "--factory", "magnetgen.forms.asgi:create", "--host", "127.0.0.1",
-               "--port", str(port), "--log-level", "warning", "--no-access-log", "--no-server-header"]  # fmt: skip
+               "--port", str(port), "--log-level", "warning", "--no-access-log", "--no-server-header", "--no-proxy-headers"]  # fmt: skip
     server = subprocess.Popen(command, env=env, stderr=log, stdout=log)
     for _ in range(200):
         with socket.socket() as probe:

@@ -147,11 +147,12 @@ def test_any_bytes_are_read_or_refused(body: bytes, kind: str) -> None:
 
 JSONISH = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=8,
 )
 
 
-@given(st.dictionaries(st.text(), JSONISH))
+@given(st.dictionaries(st.text(max_size=9), JSONISH, max_size=5))
 def test_any_json_is_read_or_refused(data: dict[str, object]) -> None:
     with contextlib.suppress(DecodeError):
         decode.decode(json.dumps(data).encode(), JSON)

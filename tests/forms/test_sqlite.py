@@ -221,6 +221,39 @@ def test_leases(store: SqliteStore) -> None:
     assert not store.retry("nothing", 1)
 
 
+def test_a_clock_that_was_set_back_leaves_nothing_leased(store: SqliteStore) -> None:
+    day = 86_400_000
+    write(store, Changes(leads=(lead(),), outbox=(delivery("a", next_at=5),)))
+    assert store.lease(day, 30, 9, (), ())
+    assert store.lease(day - 60_000, 30, 9, (), ()) == []
+    assert [d.id for d in store.lease(1000, 30, 9, (), ())] == ["a"]
+
+
+def test_a_full_disk_is_never_a_success_and_recovers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(path)
+    connect = store._connect
+    pages = sqlite3.connect(path).execute("PRAGMA page_count").fetchone()[0] + 2
+
+    def small() -> sqlite3.Connection:
+        connection = connect()
+        connection.execute(f"PRAGMA max_page_count={pages}")
+        return connection
+
+    monkeypatch.setattr(store, "_connect", small)
+    kept, refused = 0, 0
+    for number in range(1000):
+        try:
+            write(store, Changes(leads=(lead(number, data={"x": "y" * 3000}),)))
+            kept += 1
+        except StoreUnavailable as exc:
+            assert str(exc) == "SQLITE_FULL"
+            refused += 1
+    assert len(store.leads(LeadQuery(limit=2000))) == kept < 5 and refused == 1000 - kept
+    monkeypatch.undo()
+    write(store, Changes(leads=(lead(6000, data={"x": "y" * 9000}),)))
+    store.close()
+
+
 def test_one_cause_is_delivered_once(store: SqliteStore) -> None:
     write(store, Changes(leads=(lead(),), outbox=(delivery("a"), delivery("b", cause="a"))))
     assert [d.id for d in store.outbox()] == ["a"]

@@ -11,7 +11,9 @@ from magnetgen.forms.records import Delivery
 
 _COLUMNS = "id, lead_id, form_id, dest, kind, cause, body, created_at, state, attempts, next_at, last_code"
 _INSERT = f"INSERT OR IGNORE INTO outbox({_COLUMNS}) VALUES({','.join('?' * 12)})"
-_OPEN = "(state='due' OR (state='leased' AND lease_until<=?))"
+LEASE_MAX_MS = 3_600_000
+# A lease that ends later than any lease can was made before the clock was set back.
+_OPEN = f"(state='due' OR (state='leased' AND (lease_until<=? OR lease_until-{LEASE_MAX_MS}>?)))"
 
 
 def insert(connection: sqlite3.Connection, delivery: Delivery) -> None:
@@ -31,7 +33,7 @@ def _as_delivery(row: sqlite3.Row) -> Delivery:
 def _due(now: int, skip: Collection[str], probe: Collection[str]) -> tuple[str, tuple[Any, ...]]:
     kept = [*skip, *probe]
     where = f"{_OPEN} AND state IN ('due','leased') AND next_at<=? AND dest NOT IN ({','.join('?' * len(kept))})"
-    return where, (now, now, *kept)
+    return where, (now, now, now, *kept)
 
 
 def any_due(connection: sqlite3.Connection, now: int, skip: Collection[str], probe: Collection[str]) -> bool:
@@ -43,7 +45,7 @@ def any_due(connection: sqlite3.Connection, now: int, skip: Collection[str], pro
 
 def _next_of(connection: sqlite3.Connection, dest: str, now: int) -> str | None:
     query = f"SELECT id FROM outbox WHERE {_OPEN} AND state IN ('due','leased') AND dest=? ORDER BY next_at, id LIMIT 1"
-    row = connection.execute(query, (now, dest)).fetchone()
+    row = connection.execute(query, (now, now, dest)).fetchone()
     return row[0] if row else None
 
 

@@ -48,6 +48,7 @@ class SqliteStore:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
         self._rates = Rates(path.with_name(path.name + "-rate"))
         connection = self._connect()
         try:
@@ -105,6 +106,7 @@ class SqliteStore:
             connection = getattr(self._local, "connection", None)
             if connection is None:
                 connection = self._local.connection = self._connect()
+                self._readers.append(connection)
             return work(connection)
 
         try:
@@ -185,6 +187,8 @@ class SqliteStore:
         """Finish what is queued, then stop."""
         self._jobs.put(None)
         self._thread.join(timeout=30)
+        for connection in self._readers:
+            _discard(connection)
         self._rates.close()
 
 
@@ -205,7 +209,8 @@ def _commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
             outcomes.append((future, None, exc))
         connection.execute("RELEASE job")
     failpoint.hit("written")
-    connection.execute("COMMIT")
+    # A reader may still hold its lock; the transaction stays open meanwhile.
+    _retrying(lambda: connection.execute("COMMIT"))
     failpoint.hit("committed")
     for future, answer, fault in outcomes:
         if fault is not None:

@@ -1,0 +1,138 @@
+"""Deliveries: schedule, breaker, leases, independence, and what a crash in between does."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from magnetgen.forms import outbox
+from magnetgen.forms.mail import Sent
+from magnetgen.forms.records import Delivery
+from tests.forms.world import World
+
+
+def test_the_schedule_is_the_contracts_with_a_fifth_either_way(world: World) -> None:
+    wanted = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
+    for attempt, seconds in enumerate(wanted, 1):
+        delivery = Delivery("a", "l", "f", "crm", "k", "c", {}, 0, attempts=attempt)
+        found = [world.runtime.deliverer.next_at(delivery, Sent(False, "500"), 0) or 0 for _ in range(200)]
+        assert seconds * 800 <= min(found) < seconds * 900 and seconds * 1100 < max(found) <= seconds * 1200
+    last = Delivery("a", "l", "f", "crm", "k", "c", {}, 0, attempts=10)
+    assert world.runtime.deliverer.next_at(last, Sent(False, "500"), 0) is None
+
+
+def test_retry_after_is_the_least(world: World) -> None:
+    delivery = Delivery("a", "l", "f", "crm", "k", "c", {}, 0, attempts=1)
+    assert world.runtime.deliverer.next_at(delivery, Sent(False, "429", retry_after=99), 1000) == 1_099_000
+
+
+def test_the_breaker_opens_probes_once_a_minute_and_releases_the_queue(world: World) -> None:
+    world.outcome = lambda dest: Sent(dest == "mail", "503")
+    for number in range(8):
+        world.submit("plain", f"email=a{number}%40x.co")
+    world.runtime.deliverer.drain()
+    assert len(world.hooks) == 8  # one batch was on its way when it opened
+    for number in range(8, 12):
+        world.submit("plain", f"email=a{number}%40x.co")
+    world.runtime.deliverer.drain()
+    assert len(world.hooks) == 8
+    for minute in range(1, 4):
+        world.now += 61
+        world.runtime.deliverer.drain()
+        assert len(world.hooks) == 8 + minute
+    world.outcome = lambda dest: Sent(True, "200")
+    world.now += 61
+    assert world.runtime.deliverer.drain()["sent"] == 12
+    assert {row["state"] for row in world.rows("outbox")} == {"done"}
+    assert len(world.mails) == 12
+
+
+def test_a_destination_that_hangs_delays_no_mail(world: World) -> None:
+    gate = threading.Event()
+
+    def outcome(dest: str) -> Sent:
+        if dest == "crm":
+            gate.wait(10)
+        return Sent(True, "200")
+
+    world.outcome = outcome
+    world.submit("plain", "email=a%40x.co")
+    first = world.runtime.deliverer.start()
+    world.submit("plain", "email=b%40x.co")
+    deadline = time.monotonic() + 5
+    while len(world.mails) < 2 and time.monotonic() < deadline:
+        world.runtime.deliverer.start()
+        time.sleep(0.01)
+    assert len(world.mails) == 2 and len(world.hooks) == 1
+    gate.set()
+    assert sum(future.result(10)["sent"] for future in first) == 2
+
+
+def test_a_crash_between_sending_and_marking_repeats_the_same_id(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Crash(BaseException):
+        pass
+
+    def crash(name: str) -> None:
+        if name == "sent":
+            raise Crash
+
+    world.submit("plain", "email=a%40x.co")
+    monkeypatch.setattr("magnetgen.forms.failpoint.hit", crash)
+    assert all(isinstance(future.exception(10), Crash) for future in world.runtime.deliverer.start())
+    monkeypatch.undo()
+    assert world.runtime.deliverer.drain()["sent"] == 0
+    world.now += outbox.LEASE_SECONDS + 1
+    world.runtime.deliverer.drain()
+    assert len(world.hooks) == 2
+    assert len({headers["webhook-id"] for _, headers, _ in world.hooks}) == 1
+    assert len({body for _, _, body in world.hooks}) == 1
+
+
+def test_a_410_disables_a_destination_until_it_is_replayed(world: World) -> None:
+    world.outcome = lambda dest: Sent(True, "200") if dest == "mail" else Sent(False, "410", permanent=True, gone=True)
+    world.submit("plain", "email=a%40x.co")
+    world.runtime.deliverer.drain()
+    assert world.store.disabled() == {"crm"}
+    world.submit("plain", "email=b%40x.co")
+    world.runtime.deliverer.drain()
+    assert len(world.hooks) == 1
+
+
+def test_without_a_mail_server_mails_wait_and_count_no_attempt(world: World) -> None:
+    world.runtime.deliverer.mail = None
+    world.submit("plain", "email=a%40x.co")
+    assert world.runtime.deliverer.drain() == {"sent": 1, "failed": 0}
+    waiting = [row for row in world.rows("outbox") if row["dest"] == "mail"]
+    assert [(row["state"], row["attempts"]) for row in waiting] == [("due", 0)]
+    world.runtime.deliverer.mail = world
+    assert world.runtime.deliverer.drain()["sent"] == 1
+
+
+def test_an_unexpected_fault_of_one_delivery_is_a_failure_of_that_one(world: World) -> None:
+    def outcome(dest: str) -> Sent:
+        if dest == "crm":
+            raise RuntimeError("boom")
+        return Sent(True, "200")
+
+    world.outcome = outcome
+    world.submit("plain", "email=a%40x.co")
+    assert world.runtime.deliverer.drain() == {"sent": 1, "failed": 1}
+    assert {row["dest"]: row["last_code"] for row in world.rows("outbox")} == {"mail": "200", "crm": "RuntimeError"}
+
+
+def test_two_handlers_on_one_outbox_send_everything_once(world: World) -> None:
+    for number in range(40):
+        world.submit("plain", f"email=a{number}%40x.co")
+    other = outbox.Deliverer(
+        world.store, world.runtime.deliverer.composer, lambda: world.now, world.runtime.deliverer.hooks, world, world
+    )
+    threads = [threading.Thread(target=each.drain) for each in (other, world.runtime.deliverer)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    ids = [headers["webhook-id"] for _, headers, _ in world.hooks]
+    assert len(ids) == len(set(ids)) == 40 and len(world.mails) == 40
+    other.close()
