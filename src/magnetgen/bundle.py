@@ -13,6 +13,17 @@ from magnetgen.plan import Form, Plan
 from magnetgen.render import Renderer
 
 FORMS_FILE = "forms.json"
+_HANDLER_WORDS = {
+    "required": "fault_required",
+    "email": "fault_email",
+    "pattern": "fault_pattern",
+    "too_long": "fault_too_long",
+    "button_confirm": "button_confirm",
+    "button_confirm_download": "button_confirm_download",
+    "button_unsubscribe": "button_unsubscribe",
+    "button_expired": "button_expired",
+}
+"""The handler's code for a text → the theme's word. What the theme does not translate, the handler says in English."""
 
 
 def forms_json(renderer: Renderer) -> bytes:
@@ -20,6 +31,7 @@ def forms_json(renderer: Renderer) -> bytes:
     plan = renderer.plan
     data: dict[str, Any] = {
         "v": contract.VERSION,
+        "title": plan.config.title,
         "base_url": plan.config.base_url,
         "public_url": _absolute(plan, handler_url(plan)),
         "origins": [plan.config.origin],
@@ -27,6 +39,7 @@ def forms_json(renderer: Renderer) -> bytes:
         "assets": _assets(plan),
         "mails": {},
         "pages": renderer.messages(),
+        "words": {code: renderer.theme.words[word] for code, word in _HANDLER_WORDS.items()},
         "destinations": [_without_empty(d.model_dump()) for d in plan.config.handler.destinations],
     }
     return (json.dumps(data, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()

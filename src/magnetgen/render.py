@@ -36,7 +36,7 @@ PAGE_JOBS = ("page", "list", "home", "404", "form", "thanks", "confirmed", "redi
 """Kinds of job that end in an HTML page."""
 _SECTIONED = ("landing", "home")
 _LATEST = 6
-_MESSAGES = ("problem", "confirm", "unsubscribe", "unsubscribed", "expired")
+_MESSAGES = ("problem", "trouble", "confirm", "unsubscribe", "unsubscribed", "expired")
 """Pages that the handler shows; their holes: docs/handler-pages.md."""
 
 
@@ -120,14 +120,15 @@ class Renderer:
     def _message(self, name: str) -> str:
         words = self.theme.words
         title, path = words[f"{name}_title"], f"/forms/{name}/"
-        link = Markup('<p class="actions"><a class="button" href="{}">{}</a></p>').format(
-            "{{back}}", words["problem_back"]
-        )
+        link = Markup('{}<p class="actions"><a class="button" href="{}">{}</a></p>')
+        back = link.format("{{errors}}", "{{back}}", words["problem_back"])
+        home = link.format("{{errors}}", "{{back}}", words["back_home"])
         button = Markup('<form method="post"><p class="actions"><button type="submit">{}</button></p></form>').format(
             "{{button}}"
         )
-        parts = {"problem": Markup("{{errors}}") + link, "confirm": button, "unsubscribe": button, "expired": button}
-        body = Markup("<p>{}</p>").format(words[f"{name}_text"]) + parts.get(name, Markup(""))
+        parts = {"problem": back, "trouble": home, "confirm": button, "unsubscribe": button, "expired": button}
+        said = words[f"{name}_text"]
+        body = (Markup("<p>{}</p>").format(said) if said else Markup("")) + parts.get(name, Markup(""))
         head = seo.head(self.plan, path=path, title=title, description="", noindex=True)
         view = PageView(self._site, head, "message", self.plan.url(path), self.plan.config.language, title, body=body)
         html = self.theme.render("message.html", page=view, site=view.site, head=head)

@@ -14,7 +14,7 @@ from tests.forms.data import EVERYTHING
 from tests.forms.world import SCRIPT, World
 
 
-def v2(method: str, path: str, body: str = "", encoded: bool = False, **headers: Any) -> dict[str, Any]:
+def v2(method: str, path: str, body: str = "", encoded: Any = False, **headers: str) -> dict[str, Any]:
     return {
         "version": "2.0", "routeKey": "$default", "rawPath": f"/api{path.partition('?')[0]}",
         "rawQueryString": path.partition("?")[2], "headers": {k.replace("_", "-"): v for k, v in headers.items()},

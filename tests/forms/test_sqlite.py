@@ -200,9 +200,10 @@ def test_leases(store: SqliteStore) -> None:
     assert store.lease(4, 30, 9, (), ()) == []
     assert [d.id for d in store.lease(10, 30, 9, (), ())] == ["b", "a"]
     assert store.lease(11, 30, 9, (), ()) == []
-    assert [(d.id, d.attempts) for d in store.lease(30_010, 30, 1, (), ())] == [("b", 2)]
+    assert [(d.id, d.attempts) for d in store.lease(30_010, 30, 1, (), ())] == [("b", 2), ("c", 1)]
     store.finish("b", 1, "200")
     store.fail("a", 1, "500", 77)
+    store.fail("c", 1, "500", 99)
     assert [d.id for d in store.lease(50, 30, 9, (), {"x"})] == ["c"]
     store.fail("c", 1, "410", None)
     assert {d.id: (d.state, d.last_code) for d in store.outbox()} == {

@@ -175,3 +175,13 @@ def test_forms_json_is_loaded_and_versioned() -> None:
 def test_a_forms_json_that_cannot_be_used_says_so(text: str) -> None:
     with pytest.raises(site.SiteFault, match="build the site"):
         site.load(text)
+
+
+def test_every_page_word_and_hole_of_the_build_is_one_the_handler_knows() -> None:
+    from magnetgen import bundle
+    from magnetgen.forms import http
+
+    assert set(bundle._HANDLER_WORDS) <= {*http.MESSAGES, *http.TITLES, *(f"button_{name}" for name in http.BUTTONS)}
+    from magnetgen.render import _MESSAGES
+
+    assert set(_MESSAGES) == set(http._PLAIN)

@@ -72,7 +72,7 @@ def submit(ctx: Context, form: Form, draft: Draft) -> tuple[Load, Decide]:
             same = found.idem.fingerprint == draft.fingerprint
             answer = {name: str(value) for name, value in found.idem.response.items()}
             return Changes(Outcome(answer, same, "" if same else "idempotency_reused"))
-        full = sent.status == ACCEPTED and found.count >= form.per_hour
+        full = sent.status == ACCEPTED and 0 < form.per_hour <= found.count
         kept = replace(sent, status=HELD, reason="volume") if full else sent
         if kept.status == ACCEPTED:
             changes = accept(ctx, form, kept, found, lead_id)

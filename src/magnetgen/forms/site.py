@@ -14,7 +14,7 @@ from magnetgen.forms import contract
 from magnetgen.forms.contract import Consent, Field, FormSpec
 
 PER_HOUR = 600
-"""Submissions that a form takes in an hour before the rest is held."""
+"""Submissions that a form takes in an hour before the rest is held; 0: as many as come."""
 
 
 class SiteFault(Exception):

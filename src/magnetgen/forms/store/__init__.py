@@ -40,7 +40,7 @@ class Store(Protocol):
     def lease(
         self, now: int, seconds: int, limit: int, skip: Collection[str], probe: Collection[str]
     ) -> list[Delivery]:
-        """Take deliveries that are due, or whose lease ran out; of `probe` destinations one each, due or not."""
+        """Take what is due or whose lease ran out, up to `limit` a destination; of `probe` ones one each, due or not."""
 
     def finish(self, id: str, now: int, code: str) -> None:
         """It was sent. `code`: what the destination said."""

@@ -30,23 +30,35 @@ def _as_delivery(row: sqlite3.Row) -> Delivery:
     return Delivery(*values)
 
 
-def _due(now: int, skip: Collection[str], probe: Collection[str]) -> tuple[str, tuple[Any, ...]]:
-    kept = [*skip, *probe]
-    where = f"{_OPEN} AND state IN ('due','leased') AND next_at<=? AND dest NOT IN ({','.join('?' * len(kept))})"
-    return where, (now, now, now, *kept)
+def _waiting(connection: sqlite3.Connection) -> list[str]:
+    """Destinations that something waits for: one step of the index each, however much waits."""
+    query = "SELECT dest FROM outbox WHERE state IN ('due','leased') AND dest>? ORDER BY dest LIMIT 1"
+    found: list[str] = []
+    while row := connection.execute(query, (found[-1] if found else "",)).fetchone():
+        found.append(row[0])
+    return found
 
 
-def any_due(connection: sqlite3.Connection, now: int, skip: Collection[str], probe: Collection[str]) -> bool:
-    where, values = _due(now, skip, probe)
-    if connection.execute(f"SELECT 1 FROM outbox WHERE {where} LIMIT 1", values).fetchone():
-        return True
-    return any(_next_of(connection, dest, now) for dest in probe)
+def _open_of(connection: sqlite3.Connection, dest: str, now: int, until: int, limit: int) -> list[str]:
+    """What can be taken for a destination, oldest first, if it is due by `until`."""
+    query = (
+        f"SELECT id FROM outbox WHERE state IN ('due','leased') AND {_OPEN} AND dest=? AND next_at<=? "
+        "ORDER BY next_at LIMIT ?"
+    )
+    return [row[0] for row in connection.execute(query, (now, now, dest, until, limit))]
 
 
-def _next_of(connection: sqlite3.Connection, dest: str, now: int) -> str | None:
-    query = f"SELECT id FROM outbox WHERE {_OPEN} AND state IN ('due','leased') AND dest=? ORDER BY next_at, id LIMIT 1"
-    row = connection.execute(query, (now, now, dest)).fetchone()
-    return row[0] if row else None
+def takeable(
+    connection: sqlite3.Connection, now: int, limit: int, skip: Collection[str], probe: Collection[str]
+) -> list[str]:
+    """Ids of what is due, up to `limit` a destination; of one that is probed a single one, due or not."""
+    ids: list[str] = []
+    for dest in _waiting(connection):
+        if dest in probe:
+            ids += _open_of(connection, dest, now, 2**62, 1)
+        elif dest not in skip:
+            ids += _open_of(connection, dest, now, now, limit)
+    return ids
 
 
 def lease(
@@ -58,13 +70,8 @@ def lease(
     skip: Collection[str],
     probe: Collection[str],
 ) -> list[Delivery]:
-    """Take what is due, oldest first, and one delivery of each destination that is to be probed."""
-    where, values = _due(now, skip, probe)
-    ids = [
-        r[0]
-        for r in connection.execute(f"SELECT id FROM outbox WHERE {where} ORDER BY next_at LIMIT ?", (*values, limit))
-    ]
-    ids += [found for dest in probe if (found := _next_of(connection, dest, now))]
+    """Take what is due, and one delivery of each destination that is to be probed."""
+    ids = takeable(connection, now, limit, skip, probe)
     taken = []
     for id in ids:
         connection.execute(

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS outbox(
   state TEXT NOT NULL CHECK(state IN ('due','leased','done','dead')), attempts INTEGER NOT NULL DEFAULT 0,
   next_at INTEGER NOT NULL, lease_owner TEXT NOT NULL DEFAULT '', lease_until INTEGER NOT NULL DEFAULT 0,
   last_code TEXT NOT NULL DEFAULT '', UNIQUE(lead_id, dest, kind, cause)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS outbox_due ON outbox(next_at) WHERE state IN ('due','leased');
+CREATE INDEX IF NOT EXISTS outbox_due ON outbox(dest, next_at) WHERE state IN ('due','leased');
 CREATE INDEX IF NOT EXISTS outbox_newest ON outbox(created_at DESC);
 CREATE TABLE IF NOT EXISTS suppression(email_key TEXT PRIMARY KEY, reason TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS disabled(dest TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;

@@ -148,7 +148,7 @@ class SqliteStore:
         self, now: int, seconds: int, limit: int, skip: Collection[str], probe: Collection[str]
     ) -> list[Delivery]:
         # A drain that finds nothing must not wait for the writer, nor make it wait.
-        if not self._read(lambda connection: outbox_sql.any_due(connection, now, skip, probe)):
+        if not self._read(lambda connection: outbox_sql.takeable(connection, now, 1, skip, probe)):
             return []
         owner = f"{os.getpid()}-{random.getrandbits(64):x}"
         leased: list[Delivery] = self._do(lambda c: outbox_sql.lease(c, owner, now, seconds, limit, skip, probe))
