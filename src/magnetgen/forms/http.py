@@ -182,9 +182,8 @@ def problem(ctx: Context, fault: Problem, back: str = "") -> Response:
     if not wants_json(ctx.request) and not _is_machine(ctx):
         labels = _labels(ctx)
         lines = [f"{labels.get(e['field'], '')}{e['message']}" for e in errors]
-        body = page(
-            ctx.site, "problem", errors=lines or [text_of(ctx.site, fault.code)], back=back or ctx.site.base_url
-        )
+        name, lines = "problem" if back else "trouble", lines or [text_of(ctx.site, fault.code)]
+        body = page(ctx.site, name, errors=lines, back=back or ctx.site.base_url)
         return replace(html(ctx, body, fault.status), code=fault.code).with_headers(*fault.headers)
     data = {
         "type": f"urn:magnetgen:problem:{fault.code}",
@@ -214,6 +213,7 @@ _SCRIPT = re.compile(r"<script\b.*?</script>\s*", re.S | re.I)
 _STYLE = re.compile(r"<style>(.*?)</style>", re.S)
 _PLAIN = {
     "problem": "<h1>Please check what you entered</h1>{{errors}}<p><a href='{{back}}'>Back to the form</a></p>",
+    "trouble": "<h1>This did not work</h1>{{errors}}<p><a href='{{back}}'>Go to the home page</a></p>",
     "confirm": "<h1>Confirm your address</h1><form method=post><button>{{button}}</button></form>",
     "unsubscribe": "<h1>Unsubscribe</h1><form method=post><button>{{button}}</button></form>",
     "unsubscribed": "<h1>You are unsubscribed</h1>",
