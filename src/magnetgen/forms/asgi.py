@@ -158,7 +158,7 @@ class App:
                 self._task.get_loop().call_soon_threadsafe(self._wake.set)
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive, limit: int = decode.BODY_MAX) -> bytes:
     """The body, as far as one byte beyond the limit. Raises Gone if the client leaves."""
     body = bytearray()
     while True:
@@ -166,8 +166,8 @@ async def read_body(receive: Receive) -> bytes:
         if message["type"] == "http.disconnect":
             raise Gone
         body += message.get("body", b"")
-        if len(body) > decode.BODY_MAX:
-            return bytes(body[: decode.BODY_MAX + 1])
+        if len(body) > limit:
+            return bytes(body[: limit + 1])
         if not message.get("more_body"):
             return bytes(body)
 

@@ -91,7 +91,7 @@ class TestApp(App):
         if not path.startswith("/_test/"):
             await super().http(scope, receive, send)
             return
-        body = json.loads(await read_body(receive) or b"{}")
+        body = json.loads(await read_body(receive, 1 << 24) or b"{}")
         data = self._hook(path.removeprefix("/_test/"), body)
         raw = json.dumps(data).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(raw)).encode())]
