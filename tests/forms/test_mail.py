@@ -129,7 +129,7 @@ def test_refusals(smtp: tuple[Server, mail.Smtp], answer: str, permanent: bool) 
     server, transport = smtp
     server.answer = answer
     message = composer().compose(delivery("welcome"), LEAD, NOW)
-    assert transport.send(message) == Sent(False, answer[:3], permanent)
+    assert transport.send(message) == Sent(False, answer[:3], permanent, item=True)
 
 
 def test_a_server_that_is_away_is_a_failure_to_be_repeated() -> None:

@@ -90,6 +90,28 @@ def test_a_crash_between_sending_and_marking_repeats_the_same_id(world: World, m
     assert len({body for _, _, body in world.hooks}) == 1
 
 
+def test_a_delivery_that_is_refused_for_itself_opens_no_breaker(world: World) -> None:
+    world.outcome = lambda dest: Sent(False, "450", item=True) if dest == "mail" else Sent(True, "200")
+    for number in range(7):
+        world.submit("plain", f"email=a{number}%40x.co")
+    world.runtime.deliverer.drain()
+    world.outcome = lambda dest: Sent(True, "200")
+    world.submit("plain", "email=b%40x.co")
+    world.runtime.deliverer.drain()
+    assert [str(message["To"]) for message in world.mails] == ["b@x.co"]
+
+
+def test_closing_waits_for_what_is_on_its_way_and_leaves_the_rest(world: World) -> None:
+    gate = threading.Event()
+    world.outcome = lambda dest: (gate.wait(10), Sent(True, "200"))[1]
+    for number in range(3):
+        world.submit("plain", f"email=a{number}%40x.co")
+    world.runtime.deliverer.start()
+    threading.Timer(0.1, gate.set).start()
+    world.runtime.deliverer.close()
+    assert sorted(row["state"] for row in world.rows("outbox")) == ["done"] * 2 + ["leased"] * 4
+
+
 def test_a_410_disables_a_destination_until_it_is_replayed(world: World) -> None:
     world.outcome = lambda dest: Sent(True, "200") if dest == "mail" else Sent(False, "410", permanent=True, gone=True)
     world.submit("plain", "email=a%40x.co")

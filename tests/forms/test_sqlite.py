@@ -297,6 +297,15 @@ def test_purging(store: SqliteStore) -> None:
     assert store.dump()["submissions"] == store.dump()["idem"] == []
 
 
+def test_a_closed_store_is_unavailable_and_finishes_what_it_took(path: Path) -> None:
+    store = SqliteStore(path)
+    futures = [store.submit(Load(), lambda _, n=n: Changes(n, leads=(lead(n),))) for n in range(50)]  # type: ignore[misc]
+    store.close()
+    assert [future.result(1) for future in futures] == list(range(50))
+    with pytest.raises(StoreUnavailable):
+        write(store, Changes())
+
+
 def test_probe(store: SqliteStore) -> None:
     store.probe(5)
     store.probe(6)

@@ -185,3 +185,10 @@ def test_every_page_word_and_hole_of_the_build_is_one_the_handler_knows() -> Non
     from magnetgen.render import _MESSAGES
 
     assert set(_MESSAGES) == set(http._PLAIN)
+
+
+def test_a_redirect_is_ascii_and_an_address_that_is_stays_as_it_is() -> None:
+    from magnetgen.forms.http import redirect
+
+    assert redirect("https://x.example/größe/#a.b-c_d").headers[0][1] == "https://x.example/gr%C3%B6%C3%9Fe/#a.b-c_d"
+    assert redirect("https://x.example/%41?a=b&c=%20'()~!*").headers[0][1] == "https://x.example/%41?a=b&c=%20'()~!*"

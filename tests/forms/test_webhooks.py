@@ -89,7 +89,7 @@ def test_the_standards_own_example_verifies() -> None:
 def test_only_2xx_is_success_and_no_redirect_is_followed(server: Server, status: int, permanent: bool) -> None:
     server.status = status
     server.extra = {"Location": f"http://127.0.0.1:{server.server_port}/other"}
-    assert post(server) == Sent(False, str(status), permanent, gone=permanent)
+    assert post(server) == Sent(False, str(status), permanent, gone=permanent, item=status == 400)
     assert len(server.got) == 1
 
 

@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from magnetgen.forms.site import Site, origin
 from magnetgen.forms.tokens import Keys
@@ -143,7 +144,7 @@ def wants_json(request: Request) -> bool:
     return is_json and "text/html" not in weights
 
 
-@cache
+@lru_cache(maxsize=256)
 def _weights(accept: str) -> Mapping[str, float]:
     found = {}
     for part in accept[:1000].split(",")[:32]:
@@ -160,8 +161,12 @@ def _weight(weights: Mapping[str, float], kind: str, subtype: str) -> float:
     return 0.0
 
 
+_URL_SAFE = "".join(map(chr, range(0x21, 0x7F)))
+
+
 def redirect(url: str) -> Response:
-    return Response(303, (("location", url),))
+    # A header is ASCII; an address of the build may not be.
+    return Response(303, (("location", quote(url, safe=_URL_SAFE)),))
 
 
 def json_response(data: Any, status: int = 200, *headers: Header) -> Response:

@@ -11,7 +11,7 @@ import re
 import smtplib
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -40,13 +40,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Sent:
-    """What came of an attempt. `permanent`: no use in trying again; `gone`: the destination wants nothing more."""
+    """What came of an attempt.
+
+    `permanent`: no use in trying again; `gone`: the destination wants nothing more; `item`: it was about this delivery
+    alone, and says nothing about the destination.
+    """
 
     ok: bool
     code: str
     permanent: bool = False
     gone: bool = False
     retry_after: int = 0
+    item: bool = False
 
 
 class Transport(Protocol):
@@ -188,7 +193,7 @@ class Smtp:
             with self._connect() as client:
                 client.send_message(message)
         except smtplib.SMTPRecipientsRefused as exc:
-            return refused(next(iter(exc.recipients.values()))[0])
+            return replace(refused(next(iter(exc.recipients.values()))[0]), item=True)
         except smtplib.SMTPResponseException as exc:
             return refused(exc.smtp_code)
         except (smtplib.SMTPException, OSError) as exc:

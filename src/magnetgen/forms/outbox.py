@@ -61,6 +61,7 @@ class Deliverer:
     jitter: random.Random = field(default_factory=random.SystemRandom)
     _breakers: dict[str, Breaker] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
+    _stopped: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS, "magnetgen-send"))
 
@@ -101,6 +102,8 @@ class Deliverer:
         done = {"sent": 0, "failed": 0}
         try:
             for delivery in group:
+                if self._stopped:
+                    break  # its lease runs out, and another takes it
                 done["sent" if self._send(delivery) else "failed"] += 1
         except StoreUnavailable:
             log.event("outbox_unavailable", dest=_shown(dest))  # the leases run out, and it is tried again
@@ -119,8 +122,7 @@ class Deliverer:
         failpoint.hit("sent")
         now = self.clock()
         self._mark(delivery, sent, now)
-        # A mail that is refused for good says nothing about the server.
-        if sent.ok or not sent.permanent:
+        if not (sent.permanent or sent.item):
             recovered = self._breakers.setdefault(delivery.dest, Breaker()).note(sent.ok, now)
             if recovered:
                 self.store.hasten(delivery.dest, int(now * 1000))
@@ -164,7 +166,9 @@ class Deliverer:
         return int((now + max(delay, sent.retry_after)) * 1000)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Finish what is on its way, begin nothing more."""
+        self._stopped = True
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _shown(dest: str) -> str:

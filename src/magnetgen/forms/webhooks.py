@@ -123,7 +123,8 @@ def judge(status: int, retry_after: str = "") -> Sent:
     """2xx is success and nothing else is; 410: the destination is gone for good."""
     if 200 <= status < 300:
         return Sent(True, str(status))
-    return Sent(False, str(status), permanent=status == 410, gone=status == 410, retry_after=_seconds(retry_after))
+    gone, item = status == 410, status in (400, 413, 422)
+    return Sent(False, str(status), permanent=gone, gone=gone, retry_after=_seconds(retry_after), item=item)
 
 
 def _seconds(text: str) -> int:

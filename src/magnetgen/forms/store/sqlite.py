@@ -47,6 +47,8 @@ class SqliteStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._rates = Rates(path.with_name(path.name + "-rate"))
@@ -72,7 +74,11 @@ class SqliteStore:
 
     def _queue(self, work: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        self._jobs.put((work, future))
+        with self._closing:
+            if self._closed:
+                future.set_exception(StoreUnavailable("closed"))
+            else:
+                self._jobs.put((work, future))
         return future
 
     def _do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
@@ -185,7 +191,9 @@ class SqliteStore:
 
     def close(self) -> None:
         """Finish what is queued, then stop."""
-        self._jobs.put(None)
+        with self._closing:
+            self._closed = True
+            self._jobs.put(None)
         self._thread.join(timeout=30)
         for connection in self._readers:
             _discard(connection)
