@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from magnetgen.forms import tokens
 from tests.forms.data import KEYS
 from tests.forms.world import World
 
-JSON = {"accept": "application/json"}
+JSON: dict[str, Any] = {"accept": "application/json"}
 
 
 def token(world: World, form: str, purpose: str, asset: str = "") -> str:

@@ -33,6 +33,15 @@ def test_hkdf_is_rfc_5869_case_3_without_salt() -> None:
     assert found.hex() == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"
 
 
+def test_a_known_token_for_every_language_and_a_key_for_every_purpose() -> None:
+    assert GOOD == (
+        "mg1.k1.eyJlIjoxNzgwNjA0ODAwLCJmIjoibmV3cyIsImkiOjE3ODAwMDAwMDAsIm4iOiJBQUFBQUFBQUFBQUFBQUFBQUFBQUFBIiwicCI6ImNvbmZpcm0iLCJzIjoiMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYifQ.9USm-dNj5ctc5pbzPW-KvV8G6a33y1vP_a-3pTycrdo"
+    )
+    found = {purpose: tokens.derive(KEYS, "k1", purpose) for purpose in ("confirm", "download", "unsubscribe")}
+    assert len(set(found.values())) == 3
+    assert found["confirm"] == tokens.hkdf(bytes(range(32)), b"k1", b"magnetgen/v1/confirm")
+
+
 def test_a_token_says_what_was_signed() -> None:
     token = verify(GOOD)
     assert (token.purpose, token.form, token.lead, token.issued) == ("confirm", "news", LEAD, NOW)
