@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,6 +53,23 @@ def test_many_scanners_change_nothing(world: World) -> None:
             if purpose != tokens.DOWNLOAD or method == "HEAD":
                 assert world.request(method, f"/{purpose}/{text}").status == 200
     assert (world.rows("leads"), world.rows("outbox")) == before
+
+
+def test_only_files_of_the_magnets_folder_are_handed_out(world: World) -> None:
+    root = world.runtime.root
+    (root / "secret.txt").write_text("secret")
+    (root / "content" / "magnets" / "link.txt").symlink_to(root / "secret.txt")
+    asset = world.runtime.site.assets["book"]
+    assert world.runtime.locate(asset) == 26
+    for file in (
+        "secret.txt",
+        "content/magnets/../../secret.txt",
+        "content/magnets/link.txt",
+        "/etc/passwd",
+        "",
+        "content/magnets",
+    ):
+        assert world.runtime.locate(replace(asset, file=file)) is None
 
 
 def test_a_download_is_noted_once_and_only_for_the_file(world: World) -> None:

@@ -112,6 +112,16 @@ def test_a_decision_that_raises_writes_nothing_and_harms_no_other(store: SqliteS
     assert len(store.leads(LeadQuery())) == 2
 
 
+def test_a_write_that_fails_half_way_is_undone_alone(store: SqliteStore) -> None:
+    gate = threading.Event()
+    store.submit(Load(), lambda _: (gate.wait(10), Changes())[1])
+    half = Changes(leads=(lead(1),), submissions=(sent(1, lead(1).id, fields={"x": object()}),))
+    futures = [store.submit(Load(), lambda _, made=made: made) for made in (half, Changes("b", leads=(lead(2),)))]  # type: ignore[misc]
+    gate.set()
+    assert isinstance(futures[0].exception(9), TypeError) and futures[1].result(9) == "b"
+    assert [found.id for found in store.leads(LeadQuery())] == [lead(2).id]
+
+
 def test_a_write_that_breaks_a_rule_is_undone_as_a_whole(store: SqliteStore) -> None:
     with pytest.raises(StoreUnavailable):
         write(store, Changes(leads=(lead(1), replace(lead(2), email_key="key1"))))

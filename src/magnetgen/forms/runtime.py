@@ -84,8 +84,9 @@ class Runtime:
         if isinstance(step, effects.Transact):
             # Not cancelled with its client: what was begun is finished.
             return await asyncio.shield(asyncio.wrap_future(self.store.submit(step.load, step.decide)))
-        if isinstance(step, effects.Note):
-            return self._note(step)
+        if isinstance(step, effects.Note | effects.Rate):
+            # Counting takes less time than handing it to a thread.
+            return self._perform(step)
         return await asyncio.to_thread(self._perform, step)
 
     def _note(self, step: effects.Note) -> None:
@@ -126,7 +127,7 @@ class Runtime:
             return asset.url
         path = self.asset_path(asset)
         try:
-            return path.stat().st_size if path else None
+            return path.stat().st_size if path and path.is_file() else None
         except OSError:
             return None
 

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from magnetgen.forms.records import Count
 
+WAIT_SECONDS = 0.1
+"""How long a count waits for another process: the event loop waits with it."""
+
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS rate(bucket TEXT, key TEXT, n INTEGER NOT NULL, ends_at INTEGER NOT NULL, "
     "PRIMARY KEY(bucket, key)) WITHOUT ROWID"
@@ -32,7 +35,9 @@ class Rates:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-            connection = sqlite3.connect(self._path, timeout=1, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self._path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
             connection.execute("PRAGMA journal_mode=MEMORY")
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute(_TABLE)
