@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from magnetgen import assets, bundle, cache, config, media, output, pages, plan, scan, theme, yamldoc
+from magnetgen import assets, bundle, cache, config, jobs, media, output, pages, plan, scan, theme, yamldoc
 from magnetgen.check import check_page, check_site
 from magnetgen.diagnostics import Diagnostic, Report
 from magnetgen.model import MediaFile, Parsed, Skipped
@@ -54,7 +53,8 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
     files = _inspect(root, found, options, report, progress)
     now = options.now if options.now is not None else time.time()
     site = plan.make(root, settings, parsed, files, plan.Publish(now, options.drafts, options.future), report)
-    renderer = Renderer(site, looks, _digest(site, looks))
+    jobs.assign(site, report)
+    renderer = Renderer(site, looks)
     report.extend(check_site(site, renderer.links))
 
     stage = output.Stage(out)
@@ -63,10 +63,10 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
         made = _make(renderer, stage, manifest, options, report, progress)
         if report.fails(options.strict):
             return _failed(site, found, report, started)
-        listed = {m.file: output.Listed(m.key, m.size, m.mtime_ns, m.diagnostics) for m in made}
+        listed = {m.file: output.Listed(m.key, m.refs, m.size, m.mtime_ns, m.diagnostics) for m in made}
         changed = [m.file for m in made if m.changed]
         forms = bundle.forms_json(renderer)
-        removed = output.commit(root, stage, manifest, listed, changed)
+        removed = output.commit(root, stage, manifest, output.Manifest(listed, renderer.keys.space), changed)
         _write_state_folder(root, forms)
     finally:
         stage.discard()
@@ -80,7 +80,7 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
         out=str(out),
         seconds=time.perf_counter() - started,
     )
-    state.save(result, listed, site.next_instant, theme.folders(root, settings.theme_name))
+    state.save(result, found, listed, site.next_instant, theme.folders(root, settings.theme_name))
     return result
 
 
@@ -133,52 +133,41 @@ def _inspector(root: Path) -> Callable[[Any], _Seen]:
     return inspect
 
 
-def _digest(site: plan.Plan, looks: theme.Theme) -> bytes:
-    """Of all that every page depends on: theme, settings, forms, blocks, lists in menus."""
-    state = blake2b(looks.digest + cache.code_stamp(), digest_size=16)
-    state.update(site.config.model_dump_json().encode())
-    for form in site.forms.values():
-        state.update(msgspec.msgpack.encode((form.spec, form.home, form.next)))
-    for name, block in sorted(site.blocks.items()):
-        state.update(name.encode() + block.digest)
-    state.update(repr([(c.title, c.base) for c in site.collections.values()]).encode())
-    state.update(repr([(t.title, t.base) for t in site.tags.values()]).encode())
-    state.update(repr((site.card_for(None), site.preview)).encode())
-    for logo in (site.config.theme.get("logo"), site.config.organization.logo):
-        file = site.media.get(str(logo or "").lstrip("/"))
-        state.update(file.digest.encode() if file else b"-")
-    return state.digest()
-
-
 def _make(
     renderer: Renderer, stage: output.Stage, manifest: output.Manifest, options: Options, report: Report, progress: Any
 ) -> list[output.Made]:
     """Every output that is not up to date; the rest as the manifest has it."""
-    jobs = renderer.plan.jobs
+    keys = renderer.keys
     made: dict[int, output.Made] = {}
     todo: list[int] = []
-    for number, job in enumerate(jobs):
+    same_space = manifest.space == keys.space
+    for number, job in enumerate(renderer.plan.jobs):
         listed = None if options.clean else manifest.files.get(job.file)
-        key = renderer.key(job) if listed else b""
-        if listed and job.kind != "discovery" and output.up_to_date(stage.out, job.file, listed, key):
-            made[number] = output.Made(number, job.file, key, listed.size, listed.mtime_ns, False, listed.diagnostics)
+        # What had something to say is made again: a hint may name a file that has come or gone since.
+        if listed is None or listed.diagnostics or job.kind == "discovery":
+            todo.append(number)
+            continue
+        refs = listed.refs if same_space else keys.refs(job)
+        key = keys.key(job, refs)
+        if output.up_to_date(stage.out, job.file, listed, key):
+            made[number] = output.Made(number, job.file, key, refs, listed.size, listed.mtime_ns, False)
         else:
             todo.append(number)
-    if stage.fresh and not todo:
-        return []
     make = functools.partial(_maker, renderer, stage)
     for result in cache.parallel(
         make, todo, options.jobs, output.Made, lambda done: progress("writing", done, len(todo))
     ):
         made[result.number] = result
-    results = [made[number] for number in range(len(jobs))]
+    results = [made[number] for number in range(len(renderer.plan.jobs))]
     for result in results:
-        report.extend(result.diagnostics)
+        if result.diagnostics:
+            report.extend(result.diagnostics)
     return results
 
 
 def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Made]:
     """Makes one output: renders, checks, stages."""
+    keys = renderer.keys
 
     def make(number: int) -> output.Made:
         job = renderer.plan.jobs[number]
@@ -195,7 +184,8 @@ def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Ma
                 diagnostics = rendered.diagnostics + _page_faults(renderer, job, rendered)
                 data = rendered.html.encode(errors="replace")
             size, mtime, changed = stage.put(job.file, data)
-        return output.Made(number, job.file, renderer.key(job), size, mtime, changed, diagnostics)
+        refs = keys.refs(job)
+        return output.Made(number, job.file, keys.key(job, refs), refs, size, mtime, changed, diagnostics)
 
     return make
 

@@ -39,6 +39,7 @@ class Links:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._memo: dict[tuple[str, str, str], Address] = {}
+        self._images: dict[str, MediaFile | None] = {}
         self._suggestions = 0
         self._sources = sorted({*plan.by_source, *plan.media})
         self._pictures = [s for s in self._sources if posixpath.splitext(s)[1].lower() in (*RASTER, ".svg")]
@@ -65,7 +66,10 @@ class Links:
 
     def image(self, source: str, target: str) -> MediaFile | None:
         """A picture of the site by an address in `source`, or None."""
-        return self._plan.media.get(resolve_file(source, split_fragment(target)[0]))
+        memo = target if target.startswith("/") else f"{posixpath.dirname(source)}\0{target}"
+        if memo not in self._images:
+            self._images[memo] = self._plan.media.get(resolve_file(source, split_fragment(target)[0]))
+        return self._images[memo]
 
     def faults(self, page: Page, targets: Iterable[tuple[str, str]], shown: Iterable[str]) -> Iterable[Diagnostic]:
         """Each address of a page that leads nowhere, with its place: E from Markdown, W from raw HTML."""

@@ -95,7 +95,7 @@ def fragment(body: str, render: Engine, id_prefix: str = "") -> Fragment:
     out = _BUTTON.sub(r'<p class="actions">\1 class="button">\2</a></p>', out)
     out = out.replace(" />", ">")
     refs = _raw_refs(out) if _RAW_HTML.search(body) else _plain_refs(out)
-    return Fragment(out, tuple(headings), refs, first_paragraph(out), text.count_words(body))
+    return Fragment(out, tuple(headings), refs)
 
 
 def plain(markup: str) -> str:

@@ -57,8 +57,6 @@ class Fragment(Struct, frozen=True):
     html: str
     headings: tuple[Heading, ...]
     refs: tuple[Ref, ...]
-    first_paragraph: str
-    words: int
 
 
 class Page(Struct, frozen=True):

@@ -23,11 +23,12 @@ _STAGE = ".magnetgen-stage"
 
 
 class Made(msgspec.Struct, frozen=True):
-    """An output as it was made: the job's number, its key, the file's size and time, and what was found."""
+    """An output as it was made: the job's number, its key and refs (see keys.py), the file's size and time, and what was found."""
 
     number: int
     file: str
     key: bytes
+    refs: bytes
     size: int
     mtime_ns: int
     changed: bool
@@ -38,15 +39,20 @@ class Listed(msgspec.Struct, frozen=True):
     """An output in the manifest."""
 
     key: bytes
+    refs: bytes
     size: int
     mtime_ns: int
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 class Manifest(msgspec.Struct):
-    """What the last build wrote, and (`pending`) what a build was about to write when it was last heard of."""
+    """What the last build wrote, and (`pending`) what a build was about to write when it was last heard of.
+
+    space: see keys.py.
+    """
 
     files: dict[str, Listed] = {}
+    space: bytes = b""
     pending: tuple[str, ...] = ()
 
 
@@ -170,13 +176,13 @@ def read_manifest(root: Path, out: Path) -> Manifest:
     return load(manifest_path(root, out), Manifest) or Manifest()
 
 
-def commit(root: Path, stage: Stage, old: Manifest, new: dict[str, Listed], changed: Iterable[str]) -> int:
+def commit(root: Path, stage: Stage, old: Manifest, new: Manifest, changed: Iterable[str]) -> int:
     """Move what is staged into place, remove what the last build wrote and this one does not. → files removed."""
     out, moves = stage.out, list(changed)
-    gone = [file for file in {*old.files, *old.pending} if file not in new]
+    gone = [file for file in {*old.files, *old.pending} if file not in new.files]
     if moves or gone:
         pending = tuple({*old.pending, *moves})
-        write_atomically(manifest_path(root, out), msgspec.msgpack.encode(Manifest(old.files, pending)))
+        write_atomically(manifest_path(root, out), msgspec.msgpack.encode(Manifest(old.files, old.space, pending)))
     if stage.fresh and moves:
         (stage.folder / MARKER).write_bytes(_MARKER_TEXT)
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -185,13 +191,13 @@ def commit(root: Path, stage: Stage, old: Manifest, new: dict[str, Listed], chan
     blocked = [file for file in moves if not _move(stage.folder / file, out / file)]
     if not (out / MARKER).is_file() and out.is_dir():
         write_atomically(out / MARKER, _MARKER_TEXT)
-    removed = sum(_remove(out, file, new) for file in sorted(gone))
+    removed = sum(_remove(out, file, new.files) for file in sorted(gone))
     for file in blocked:  # by a file or folder of the last build that is gone now
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         (stage.folder / file).replace(out / file)
     stage.discard()
-    if moves or gone or old.pending or old.files != new:
-        write_atomically(manifest_path(root, out), msgspec.msgpack.encode(Manifest(new)))
+    if moves or gone or old.pending or old != new:
+        write_atomically(manifest_path(root, out), msgspec.msgpack.encode(new))
     return removed
 
 

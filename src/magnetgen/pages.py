@@ -16,7 +16,7 @@ from magnetgen.diagnostics import Diagnostic, Span, error, warning
 from magnetgen.forms.contract import FORM_NAME, FormSpec
 from magnetgen.model import Fragment, Page, Parsed
 from magnetgen.schema import FormMeta, PageMeta, validate
-from magnetgen.text import did_you_mean, listing, slug, slug_path, summary, unquote_path
+from magnetgen.text import count_words, did_you_mean, listing, slug, slug_path, summary, unquote_path
 
 CONTENT = "content"
 DESCRIPTION_LENGTH = 155
@@ -71,7 +71,7 @@ class PageReader:
         if isinstance(meta, list):
             raise yamldoc.Fault(*_with_title_hint(meta, doc))
         frag = markdown.fragment(doc.body, self._engine)
-        path, aliases = self._paths(meta, doc, relative)
+        path, aliases = self._paths(meta, doc, default_path(relative))
         image = meta.image or None
         repeats = image is not None and _without_leading_image(frag, doc.path, image) is not frag
         form, inline = self._form_of(meta, path, doc)
@@ -86,7 +86,7 @@ class PageReader:
             path=path,
             layout=layout,
             title=" ".join(meta.title.split()),
-            description=meta.description or summary(frag.first_paragraph, DESCRIPTION_LENGTH),
+            description=meta.description or summary(markdown.first_paragraph(frag.html), DESCRIPTION_LENGTH),
             has_description=bool(meta.description),
             date=self._iso(meta.date),
             date_ts=self._timestamp(meta.date),
@@ -115,7 +115,7 @@ class PageReader:
             anchors=markdown.anchors(frag),
             links=tuple(dict.fromkeys(r.target for r in frag.refs if r.kind != "image")),
             images=tuple(dict.fromkeys(r.target for r in frag.refs if r.kind == "image")),
-            words=frag.words,
+            words=count_words(doc.body),
         )
         if layout == "post" and meta.date is None:
             doc.diagnostics.append(
@@ -176,11 +176,10 @@ class PageReader:
             anchors=markdown.anchors(frag),
             links=tuple(dict.fromkeys(r.target for r in frag.refs if r.kind != "image")),
             images=tuple(dict.fromkeys(r.target for r in frag.refs if r.kind == "image")),
-            words=frag.words,
+            words=count_words(doc.body),
         )
 
-    def _paths(self, meta: PageMeta, doc: yamldoc.Document, relative: str) -> tuple[str, tuple[str, ...]]:
-        path = default_path(relative)
+    def _paths(self, meta: PageMeta, doc: yamldoc.Document, path: str) -> tuple[str, tuple[str, ...]]:
         if meta.permalink:
             path = clean_path(meta.permalink)
         elif meta.slug:

@@ -1,30 +1,27 @@
-"""The whole site at once: what is published, every URL, lists, forms, related posts, and the jobs that make them."""
+"""The whole site at once: what is published, lists, forms, translations, related posts. Its outputs: jobs.py."""
 
 from __future__ import annotations
 
 import posixpath
 from collections import Counter
 from collections.abc import Iterable
-from itertools import islice
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from magnetgen import places
 from magnetgen.config import SiteConfig
-from magnetgen.diagnostics import Diagnostic, Report, error
+from magnetgen.diagnostics import Diagnostic, Report
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
 from magnetgen.model import MediaFile, Page, Parsed, Skipped
-from magnetgen.text import fold
 from magnetgen.text import quote_path as quote
 
 RELATED = 3
-SITEMAP_URLS = 50_000
-"""Addresses in one sitemap file: the protocol's limit."""
-MAX_SEGMENT = 255
-"""Bytes of a file's name: the limit of every common file system."""
+
+
+NEVER = "never published: only those who asked for it receive it"
 
 
 class Publish(Struct, frozen=True):
@@ -36,7 +33,10 @@ class Publish(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """A list of posts: of a collection or of a tag. `base`: URL of its first page; `intro`: its own page, if any."""
+    """A list of posts: of a collection or of a tag. `base`: URL of its first page; `intro`: its own page, if any.
+
+    changed: when the newest of them changed, ISO 8601.
+    """
 
     kind: str
     name: str
@@ -44,6 +44,7 @@ class Listing(Struct, frozen=True):
     base: str
     pages: tuple[Page, ...]
     intro: Page | None = None
+    changed: str | None = None
 
     def path(self, number: int) -> str:
         return self.base if number == 1 else f"{self.base}page/{number}/"
@@ -164,6 +165,8 @@ def make(
     plan = Plan(root, config, media={file.source: file for file in media}, preview=publish.drafts or publish.future)
     files = sorted(parsed, key=lambda p: p.source)
     plan.pages, plan.skipped, plan.next_instant = _published(files, publish, report)
+    private = (Skipped(file.source, NEVER) for file in plan.media.values() if is_magnet(file.source))
+    plan.skipped += tuple(private)
     plan.by_source = {page.source: page for page in plan.pages}
     plan.unreadable = {f.source: f.path for f in files if f.page is None and f.path and f.kind == "page"}
     plan.unpublished = {s.path: s.reason for s in plan.skipped}
@@ -180,9 +183,6 @@ def make(
     }
     plan.translations = _translations(plan.pages)
     plan.cards = _cards(plan)
-    plan.jobs = tuple(_jobs(plan))
-    plan.jobs += tuple(_discovery_jobs(plan))
-    plan.paths = _claims(plan, report)
     return plan
 
 
@@ -193,10 +193,13 @@ def _published(
     pages, skipped, instants = [], [], []
     for file in files:
         held_back = file.draft and not publish.drafts
-        report.extend(_as_warnings(file.diagnostics) if held_back else file.diagnostics)
+        if file.diagnostics:
+            report.extend(_as_warnings(file.diagnostics) if held_back else file.diagnostics)
         page = file.page
-        if file.kind in ("magnet", "email"):
-            skipped.append(Skipped(file.source, f"{file.kind}: never published"))
+        if file.kind == "magnet":
+            skipped.append(Skipped(file.source, NEVER))
+        elif file.kind == "email":
+            skipped.append(Skipped(file.source, "a mail: not a page"))
         elif file.kind != "page" or page is None:
             if held_back:
                 skipped.append(Skipped(file.source, "draft"))
@@ -220,6 +223,10 @@ def _reason(page: Page, publish: Publish) -> str:
     return ""
 
 
+def is_magnet(source: str) -> bool:
+    return source.startswith("content/magnets/")
+
+
 def _as_warnings(found: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [Diagnostic(d.code, "warning", d.message, d.path, d.span, d.hint) for d in found]
 
@@ -230,7 +237,7 @@ def _magnets(files: list[Parsed], media: dict[str, MediaFile]) -> dict[str, str]
         f.path.removeprefix("magnet:"): f.source for f in files if f.kind == "magnet" and f.path.startswith("magnet:")
     }
     for source in media:
-        if source.startswith("content/magnets/"):
+        if is_magnet(source):
             found.setdefault(posixpath.splitext(posixpath.basename(source))[0], source)
     return found
 
@@ -274,6 +281,11 @@ def post_order(page: Page) -> tuple[int, float, str]:
     return (page.weight, -page.date_ts if page.date_ts is not None else float("inf"), page.source)
 
 
+def _newest(pages: list[Page]) -> str | None:
+    dates = [date for page in pages if (date := page.updated or page.date)]
+    return max(dates, key=datetime.fromisoformat, default=None)
+
+
 def _collections(pages: tuple[Page, ...]) -> dict[str, Listing]:
     members: dict[str, list[Page]] = {}
     for page in pages:
@@ -284,7 +296,9 @@ def _collections(pages: tuple[Page, ...]) -> dict[str, Listing]:
     for name, posts in sorted(members.items()):
         intro = intros.get(f"/{name}/")
         title = intro.title if intro else name.replace("-", " ").capitalize()
-        found[name] = Listing("collection", name, title, f"/{name}/", tuple(sorted(posts, key=post_order)), intro)
+        found[name] = Listing(
+            "collection", name, title, f"/{name}/", tuple(sorted(posts, key=post_order)), intro, _newest(posts)
+        )
     return found
 
 
@@ -298,7 +312,9 @@ def _tags(pages: tuple[Page, ...]) -> dict[str, Listing]:
     found = {}
     for name, tagged in sorted(members.items()):
         label = min(labels[name], key=lambda text, of=labels[name]: (-of[text], text))  # type: ignore[misc]
-        found[name] = Listing("tag", name, label, f"/tags/{name}/", tuple(sorted(tagged, key=post_order)))
+        found[name] = Listing(
+            "tag", name, label, f"/tags/{name}/", tuple(sorted(tagged, key=post_order)), changed=_newest(tagged)
+        )
     return found
 
 
@@ -344,101 +360,3 @@ def _text_card_path(plan: Plan, title: str) -> str:
     brand = str(plan.config.theme.get("brand", ""))
     name = blake2b(f"{title}\0{plan.config.title}\0{brand}".encode(), digest_size=5).hexdigest()
     return f"/media/cards/{name}.png"
-
-
-def _jobs(plan: Plan) -> Iterable[Job]:
-    size = plan.config.pagination
-    intros = {listing.intro.source for listing in plan.collections.values() if listing.intro}
-    for page in plan.pages:
-        if page.source not in intros:
-            yield Job("page", page.path, page.source)
-        for alias in page.aliases:
-            yield Job("redirect", alias, page.source)
-    for listing in (*plan.collections.values(), *plan.tags.values()):
-        for number in range(1, max(1, -(-len(listing.pages) // size)) + 1):
-            yield Job(
-                "list",
-                listing.path(number),
-                listing.intro.source if listing.intro and number == 1 else "",
-                listing.kind + ":" + listing.name,
-                number,
-            )
-    if not any(page.path == "/" for page in plan.pages):
-        yield Job("home", "/")
-    if not any(page.path == "/404.html" for page in plan.pages):
-        yield Job("404", "/404.html")
-    yield from _form_jobs(plan)
-    for file in plan.media.values():
-        if not file.source.startswith("content/magnets/"):
-            yield Job("media", file.path, file.source)
-    for card in {c.path: c for c in plan.cards.values()}.values():
-        yield Job("card", card.path, card.source, card.title)
-
-
-def _form_jobs(plan: Plan) -> Iterable[Job]:
-    for form in plan.forms.values():
-        yield Job("form", f"/forms/{form.spec.name}/", form.source, form.spec.name)
-        if not form.spec.thanks:
-            yield Job("thanks", form.next, form.source, form.spec.name)
-        if form.spec.double_opt_in and plan.config.handler.provider == "magnetgen":
-            yield Job("confirmed", form.confirmed, form.source, form.spec.name)
-
-
-def _discovery_jobs(plan: Plan) -> Iterable[Job]:
-    """Written unless content/ has a file of that name itself."""
-    own = {file.path for file in plan.media.values()}
-    wanted = ["/feed.xml", "/sitemap.xml", "/robots.txt"]
-    parts = -(-len(plan.indexable()) // SITEMAP_URLS)
-    wanted += [f"/sitemap-{number}.xml" for number in range(1, parts + 1) if parts > 1]
-    if plan.config.seo.llms_txt:
-        wanted.append("/llms.txt")
-    if plan.config.seo.indexnow_key:
-        wanted.append(f"/{plan.config.seo.indexnow_key}.txt")
-    for path in wanted:
-        if path not in own:
-            yield Job("discovery", path)
-
-
-def _claims(plan: Plan, report: Report) -> dict[str, str]:
-    """folded URL → URL, for all that will be written. Two files with one URL: each is told of the others."""
-    claims: dict[str, list[Job]] = {}
-    for job in plan.jobs:
-        claims.setdefault(fold(job.file), []).append(job)
-    for folded, jobs in claims.items():
-        parents = islice(_parents(folded), 1, None)
-        clash = [*jobs, *(job for parent in parents for job in claims.get(parent, ()))]
-        if len({(j.kind, j.source, j.path, j.name, j.number) for j in clash}) > 1:
-            report.extend(_collision(plan, clash))
-        if any(len(part.encode()) > MAX_SEGMENT for part in folded.split("/")):
-            job = jobs[0]
-            place = places.url(plan.root, job.source, job.path)
-            report.add(
-                error(
-                    "url-too-long",
-                    f"{job.path} has a part of over {MAX_SEGMENT} bytes",
-                    *place,
-                    "give it a shorter `slug`",
-                )
-            )
-    paths = {fold(job.path): job.path for job in plan.jobs}
-    paths.update({fold(path): path for path in plan.unreadable.values()})
-    return paths
-
-
-def _parents(path: str) -> Iterable[str]:
-    while path:
-        yield path
-        path = posixpath.dirname(path)
-
-
-def _collision(plan: Plan, jobs: list[Job]) -> Iterable[Diagnostic]:
-    names = {id(job): job.source or f"the generated {job.name or job.kind}" for job in jobs}
-    for job in jobs:
-        if not job.source:
-            continue
-        others = sorted({names[id(other)] for other in jobs if other is not job})
-        if not others or others == [job.source]:
-            others = others or [job.source]
-        path, span = places.url(plan.root, job.source, job.path)
-        hint = "give one of them another `slug` or `permalink`"
-        yield error("url-collision", f"{job.path} is also the URL of {', '.join(others)}", path, span, hint)

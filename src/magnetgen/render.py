@@ -1,9 +1,8 @@
-"""(job, plan, theme) → PageView → HTML. A page's output is a pure function of its inputs, and `key` names them."""
+"""(job, plan, theme) → PageView → HTML. A page's output is a pure function of its view; `keys` names what goes into one."""
 
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
 from typing import Any
 
 import jinja2
@@ -14,6 +13,7 @@ from magnetgen import markdown, places, sections, seo
 from magnetgen.body import Body, Text, absolute
 from magnetgen.capture import Capture
 from magnetgen.diagnostics import Diagnostic, warning
+from magnetgen.keys import Keys
 from magnetgen.links import Links
 from magnetgen.model import Page
 from magnetgen.pages import PageReader
@@ -51,10 +51,9 @@ class Rendered(msgspec.Struct, frozen=True):
 class Renderer:
     """Renders the pages of one plan. Made once a process; it holds the templates and the Markdown engine."""
 
-    def __init__(self, plan: Plan, theme: Theme, global_digest: bytes = b"") -> None:
+    def __init__(self, plan: Plan, theme: Theme) -> None:
         self.plan = plan
         self.theme = theme
-        self._digest = global_digest
         self.links = Links(plan)
         self._capture = Capture(plan, theme, self.links)
         self._site = self._site_view()
@@ -63,35 +62,8 @@ class Renderer:
         self._body = Body(plan, theme, self._reader, self.links, self._capture)
         self._menus: dict[tuple[tuple[str, ...], tuple[str, ...]], SiteView] = {}
         self._newest = tuple(seo.newest(plan, _LATEST))
+        self.keys = Keys(plan, theme, self.links, self._site, self._newest)
         self._teasers: dict[str, TeaserView] = {}
-
-    # --- the cache's key -----------------------------------------------------------------------------------
-
-    def key(self, job: Job) -> bytes:
-        """A digest of everything that the job's output depends on. Equal keys: equal output."""
-        state = blake2b(self._digest, digest_size=16)
-        state.update(f"{job.kind}\0{job.path}\0{job.name}\0{job.number}\0".encode())
-        page = self.plan.by_source.get(job.source) or self._form_page(job)
-        if page:
-            state.update(page.digest)
-            urls = (
-                self.links.resolve(page, t, kind=k).url
-                for k, ts in (("link", page.links), ("image", page.images))
-                for t in ts
-            )
-            state.update("\0".join(urls).encode())
-            card = self.plan.card_for(page)
-            image = self.links.image(page.source, page.image) if page.image else None
-            state.update(f"{card.path if card else ''}\0{image.path if image else ''}".encode())
-            for other in (*self.plan.related(page), *self.plan.translations.get(page.translation_key or "", ())):
-                state.update(other.digest + other.path.encode())
-        for item in self._listed(job):
-            picture = self.links.image(item.source, item.image) if item.image else None
-            state.update(item.digest + item.path.encode() + (picture.path.encode() if picture else b""))
-        if job.kind == "list":
-            listing = seo.listing_of(self.plan, job)
-            state.update(f"{listing.title}\0{len(listing.pages)}".encode() if listing else b"")
-        return state.digest()
 
     # --- jobs to HTML ----------------------------------------------------------------------------------------
 
@@ -208,7 +180,7 @@ class Renderer:
             description=description,
             body=self._body.finish(text.html, text) if text else Markup(""),
             breadcrumbs=crumbs,
-            items=tuple(self._teaser(page) for page in self._listed(job)),
+            items=tuple(self._teaser(page) for page in self.keys.listed(job)),
             pagination=self._pagination(listing.path, job.number, total) if total > 1 else None,
         )
 
@@ -301,20 +273,6 @@ class Renderer:
                 footer_menu=_mark(self._site.footer_menu, footer),
             )
         return self._menus[main, footer]
-
-    def _form_page(self, job: Job) -> Page | None:
-        return self.plan.forms[job.name].page if job.kind == "thanks" else None
-
-    def _listed(self, job: Job) -> tuple[Page, ...]:
-        """The pages that a job shows teasers of."""
-        if job.kind == "list":
-            listing = seo.listing_of(self.plan, job)
-            size = self.plan.config.pagination
-            return listing.pages[(job.number - 1) * size : job.number * size] if listing else ()
-        page = self.plan.by_source.get(job.source) if job.kind == "page" else None
-        if job.kind in ("home", "404", "thanks", "confirmed") or (page and page.layout == "home"):
-            return self._newest
-        return ()
 
     def _latest(self) -> tuple[TeaserView, ...]:
         return tuple(self._teaser(page) for page in self._newest)

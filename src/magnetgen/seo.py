@@ -16,8 +16,9 @@ from typing import Any
 from markupsafe import Markup
 
 from magnetgen import __version__
+from magnetgen.jobs import SITEMAP_URLS
 from magnetgen.model import Page
-from magnetgen.plan import SITEMAP_URLS, Job, Listing, Plan
+from magnetgen.plan import Job, Listing, Plan
 from magnetgen.text import truncate
 from magnetgen.views import HeadView, LinkView, SectionView
 
@@ -233,7 +234,7 @@ def sitemap(plan: Plan, number: int = 0) -> str:
 
 def _sitemap_entry(plan: Plan, job: Job) -> str:
     page = plan.by_source.get(job.source) if job.kind == "page" else None
-    changed = (page.updated or page.date) if page else _newest(listing_of(plan, job))
+    changed = (page.updated or page.date) if page else _changed(plan, job)
     lastmod = f"<lastmod>{changed}</lastmod>" if changed else ""
     picture = plan.media.get(page.image.lstrip("/")) if page and page.image else None
     image = (
@@ -247,9 +248,9 @@ def listing_of(plan: Plan, job: Job) -> Listing | None:
     return (plan.collections if kind == "collection" else plan.tags).get(name)
 
 
-def _newest(listing: Listing | None) -> str | None:
-    dates = [page.updated or page.date for page in listing.pages] if listing else []
-    return max(filter(None, dates), default=None, key=_instant)
+def _changed(plan: Plan, job: Job) -> str | None:
+    listing = listing_of(plan, job)
+    return listing.changed if listing else None
 
 
 def _instant(iso: str) -> datetime:

@@ -88,7 +88,10 @@ class State:
         if saved.until is not None and now >= saved.until:
             return None
         folders = [Path(folder) for folder in saved.folders]
-        if self._inputs(folders) != saved.inputs or self._outputs(Path(saved.result.out), saved.files) != saved.outputs:
+        if (
+            self._inputs(scan.site(self._root), folders) != saved.inputs
+            or self._outputs(Path(saved.result.out), saved.files) != saved.outputs
+        ):
             return None
         count = saved.result.written + saved.result.unchanged
         return msgspec.structs.replace(saved.result, written=0, unchanged=count, removed=0)
@@ -98,10 +101,17 @@ class State:
         found = self.unchanged()
         return found and msgspec.structs.replace(found, seconds=(now_ns() - self._started_ns) / 1e9)
 
-    def save(self, result: Result, outputs: Mapping[str, object], until: float | None, folders: Iterable[Path]) -> None:
-        """Remember a good build; not if an input changed while it ran, or so shortly before that time cannot tell."""
+    def save(
+        self,
+        result: Result,
+        found: scan.Scan,
+        outputs: Mapping[str, object],
+        until: float | None,
+        folders: Iterable[Path],
+    ) -> None:
+        """Remember a good build of what was `found`; not if it changed so shortly before that its time cannot tell."""
         looked = [Path(folder) for folder in folders]
-        inputs = self._inputs(looked, recent_ns=self._started_ns)
+        inputs = self._inputs(found, looked, recent_ns=self._started_ns)
         if inputs is None:
             self._file.unlink(missing_ok=True)
             return
@@ -109,9 +119,8 @@ class State:
         saved = _Saved(inputs, tuple(map(str, looked)), files, self._outputs(Path(result.out), files), until, result)
         write_atomically(self._file, msgspec.msgpack.encode(saved))
 
-    def _inputs(self, folders: list[Path], recent_ns: int | None = None) -> bytes | None:
+    def _inputs(self, found: scan.Scan, folders: list[Path], recent_ns: int | None = None) -> bytes | None:
         """A digest of every input's name, size and time; None if one is newer than `recent_ns` allows."""
-        found = scan.site(self._root)
         state = blake2b(code_stamp(), digest_size=16)
         newest = 0
         for source in (*found.texts, *found.files):

@@ -36,7 +36,7 @@ def slug_path(path: str) -> str:
 
 def fold(path: str) -> str:
     """The form in which two URLs are the same on a file system that ignores case."""
-    return unicodedata.normalize("NFC", path.casefold())
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path.casefold())
 
 
 def quote_path(path: str) -> str:
