@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from magnetgen import media, seo
+from magnetgen.colors import contrast
 from magnetgen.plan import Job
 from magnetgen.render import Renderer
-from magnetgen.theme import contrast
 
 
 def card(renderer: Renderer, job: Job) -> bytes:
@@ -13,7 +13,7 @@ def card(renderer: Renderer, job: Job) -> bytes:
     plan = renderer.plan
     if job.source:
         return media.card_from_picture(plan.root, job.source)
-    brand = str(renderer.theme.settings.get("brand", "#0b6e4f"))
+    brand = renderer.theme.brand
     ink = max(("#ffffff", "#14181b"), key=lambda color: contrast(brand, color))
     return media.card_from_text(job.name, plan.config.title, brand, ink)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from magnetgen import assets, bundle, cache, config, jobs, media, output, pages, plan, scan, theme, yamldoc
+from magnetgen import assets, bundle, cache, config, jobs, markdown, media, output, pages, plan, scan, theme, yamldoc
 from magnetgen.check import check_page, check_site
-from magnetgen.diagnostics import Diagnostic, Report
+from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.model import MediaFile, Parsed, Skipped
 from magnetgen.render import PAGE_JOBS, Rendered, Renderer
 from magnetgen.state import Options, Result, State
@@ -38,11 +38,17 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
     try:
         settings, settings_doc = config.load(root, options.base_url)
         report.extend(settings_doc.diagnostics)
-        looks = theme.Theme(root, settings.theme, root / ".magnetgen" / "cache" / "templates")
+        looks = theme.Theme(root, settings.theme, root / ".magnetgen" / "cache" / "templates", settings_doc)
+        pages.PageReader(root, settings)  # so that an extension of Markdown that is not there is told once
     except FileNotFoundError:
         return Result(diagnostics=(config.missing(root),), seconds=time.perf_counter() - started)
-    except yamldoc.Fault as fault:
-        return Result(diagnostics=fault.diagnostics, seconds=time.perf_counter() - started)
+    except markdown.EngineError as exc:
+        place = settings_doc.span(("markdown", "extensions"))
+        hint = "install the extension, or check its name and its extension_configs"
+        fault = error("markdown-extension", str(exc), config.CONFIG_FILE, place, hint)
+        return Result(diagnostics=(fault,), seconds=time.perf_counter() - started)
+    except yamldoc.Fault as broken:
+        return Result(diagnostics=broken.diagnostics, seconds=time.perf_counter() - started)
     out = state.out(settings.build.out)
     manifest = output.read_manifest(root, out)
     output.check_folder(root, out, manifest)
@@ -57,7 +63,7 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
     renderer = Renderer(site, looks)
     report.extend(check_site(site, renderer.links))
 
-    stage = output.Stage(out)
+    stage = output.Stage(out, dry=report.fails(options.strict))
     stage.discard()
     try:
         made = _make(renderer, stage, manifest, options, report, progress)
@@ -72,7 +78,7 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
         stage.discard()
     result = Result(
         diagnostics=tuple(report),
-        pages=sum(job.kind in PAGE_JOBS and job.kind != "redirect" for job in site.jobs),
+        pages=_pages(site),
         written=len(changed),
         unchanged=len(made) - len(changed),
         removed=removed,
@@ -80,7 +86,9 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
         out=str(out),
         seconds=time.perf_counter() - started,
     )
-    state.save(result, found, listed, site.next_instant, theme.folders(root, settings.theme_name))
+    state.save(
+        result, found, listed, site.next_instant, [root / "templates", *(layer.folder for layer in looks.layers)]
+    )
     return result
 
 
@@ -175,7 +183,9 @@ def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Ma
         if job.kind == "media":
             size, mtime, changed = stage.put_copy(job.file, renderer.plan.root / job.source)
         else:
-            if job.kind == "card":
+            if job.kind in ("card", "discovery") and stage.dry:
+                data = b""
+            elif job.kind == "card":
                 data = assets.card(renderer, job)
             elif job.kind == "discovery":
                 data = assets.discovery(renderer, job).encode()
@@ -200,10 +210,14 @@ def _page_faults(renderer: Renderer, job: plan.Job, rendered: Rendered) -> tuple
     return tuple(check_page(rendered.html, path=path, url=url, noindex=noindex, known=rendered.jsonld))
 
 
+def _pages(site: plan.Plan) -> int:
+    return sum(job.kind in PAGE_JOBS and job.kind != "redirect" for job in site.jobs)
+
+
 def _failed(site: plan.Plan, found: scan.Scan, report: Report, started: float) -> Result:
     return Result(
         diagnostics=tuple(report),
-        pages=len(site.pages),
+        pages=_pages(site),
         skipped=_skipped(site, found),
         failed=True,
         seconds=time.perf_counter() - started,

@@ -6,14 +6,12 @@ from collections.abc import Iterable
 
 from magnetgen import places
 from magnetgen.diagnostics import Diagnostic, Report, error
+from magnetgen.pages import MAX_SLUG
 from magnetgen.plan import Job, Plan, is_magnet
 from magnetgen.text import fold
 
 SITEMAP_URLS = 50_000
 """Addresses in one sitemap file: the protocol's limit."""
-
-MAX_SEGMENT = 255
-"""Bytes of a file's name: the limit of every common file system."""
 
 
 def assign(plan: Plan, report: Report) -> None:
@@ -87,12 +85,16 @@ def _claims(plan: Plan, report: Report) -> dict[str, str]:
             jobs = [*jobs, *(job for other, inside in claims.items() if other.startswith(file + "/") for job in inside)]
         if len(jobs) > 1 and len({(j.kind, j.source, j.path, j.name, j.number) for j in jobs}) > 1:
             report.extend(_collision(plan, jobs))
-        if len(file.encode()) > MAX_SEGMENT and any(len(part.encode()) > MAX_SEGMENT for part in file.split("/")):
+        if len(file.encode()) > MAX_SLUG and any(len(part.encode()) > MAX_SLUG for part in file.split("/")):
             place = places.url(plan.root, jobs[0].source, jobs[0].path)
-            message = f"{jobs[0].path} has a part of over {MAX_SEGMENT} bytes"
-            report.add(error("url-too-long", message, *place, "give it a shorter `slug`"))
+            message = f"{jobs[0].path} has a part of over {MAX_SLUG} bytes"
+            if jobs[0].source:
+                report.add(error("url-too-long", message, *place, "give it a shorter `slug`"))
     paths = {fold(job.path): job.path for job in plan.jobs}
-    paths.update({fold(path): path for path in plan.unreadable.values()})
+    for path in plan.unreadable.values():
+        # Its folder's list may be missing only because it is.
+        for known in (path, *(f"/{folder}/" for folder in _parents(path.strip("/")))):
+            paths.setdefault(fold(known), known)
     return paths
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from magnetgen import places
 from magnetgen.config import SiteConfig
-from magnetgen.diagnostics import Diagnostic, Report
+from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
 from magnetgen.model import MediaFile, Page, Parsed, Skipped
@@ -99,6 +100,7 @@ class Plan(Struct):
     by_source: dict[str, Page] = {}
     media: dict[str, MediaFile] = {}
     unreadable: dict[str, str] = {}
+    unread: frozenset[str] = frozenset()
     unpublished: dict[str, str] = {}
     blocks: dict[str, Page] = {}
     forms: dict[str, Form] = {}
@@ -169,12 +171,15 @@ def make(
     plan.skipped += tuple(private)
     plan.by_source = {page.source: page for page in plan.pages}
     plan.unreadable = {f.source: f.path for f in files if f.page is None and f.path and f.kind == "page"}
+    plan.unread = frozenset(f.path for f in files if f.kind != "page" and f.page is None and f.diagnostics)
     plan.unpublished = {s.path: s.reason for s in plan.skipped}
     plan.blocks = {f.path.removeprefix("block:"): f.page for f in files if f.kind == "block" and f.page}
     plan.magnets = _magnets(files, plan.media)
     plan.emails = tuple(f.source for f in files if f.kind == "email")
-    plan.forms = _forms(plan, files)
+    plan.forms = _forms(plan, files, report)
+    _settle_newsletter(plan)
     plan.forms = _at_home(plan)
+    _hide_thanks(plan)
     plan.collections = _collections(plan.pages)
     plan.tags = _tags(plan.pages)
     plan.positions = {
@@ -242,8 +247,8 @@ def _magnets(files: list[Parsed], media: dict[str, MediaFile]) -> dict[str, str]
     return found
 
 
-def _forms(plan: Plan, files: list[Parsed]) -> dict[str, Form]:
-    """Declared in content/forms/, inline in pages, or the built-in newsletter where none is declared."""
+def _forms(plan: Plan, files: list[Parsed], report: Report) -> dict[str, Form]:
+    """Declared in content/forms/ (or else the built-in newsletter), and those of single pages."""
     found: dict[str, Form] = {}
     declared = False
     for file in files:
@@ -253,11 +258,43 @@ def _forms(plan: Plan, files: list[Parsed]) -> dict[str, Form]:
             found[file.form.name] = _form(file.form, file.source, file.page)
     for page in plan.pages:
         if page.inline_form is not None:
-            declared = True
-            found.setdefault(page.inline_form.name, _form(page.inline_form, page.source, None))
-    if not declared:
+            other = found.setdefault(page.inline_form.name, _form(page.inline_form, page.source, None))
+            if other.source != page.source:
+                place = places.key(plan.root, plan.config, page.source, "form")
+                message = f'the form of this page would be called "{other.spec.name}", as the one in {other.source}'
+                report.add(error("form-name", message, *place, f"write `form: {other.spec.name}`, or rename that file"))
+    if not declared and (not found or any(_names_newsletter(page) for page in plan.pages)):
         found[NEWSLETTER.name] = _form(NEWSLETTER, "", None)
     return found
+
+
+def _names_newsletter(page: Page) -> bool:
+    name = NEWSLETTER.name
+    return page.form == name or f"form:{name}" in page.links or f"form:{name}" in page.images
+
+
+def _hide_thanks(plan: Plan) -> None:
+    """A page of the site that serves as a thank-you page is for leads, not for search engines."""
+    paths = {form.spec.thanks.partition("#")[0] for form in plan.forms.values() if form.spec.thanks}
+    if paths:
+        plan.pages = tuple(
+            msgspec.structs.replace(page, noindex=True) if page.path in paths else page for page in plan.pages
+        )
+        plan.by_source = {page.source: page for page in plan.pages}
+
+
+def _settle_newsletter(plan: Plan) -> None:
+    """Posts of a site that says nothing of `defaults` end in a form: the newsletter, or what the site has instead."""
+    name = NEWSLETTER.name
+    if plan.config.defaults is not None or name in plan.forms or f"form:{name}" in plan.unread:
+        return
+    declared = sorted(name for name, form in plan.forms.items() if form.page is not None)
+    instead = declared[0] if declared else None  # None: all have faults of their own
+    plan.pages = tuple(
+        msgspec.structs.replace(page, form=instead) if page.form == name and page.layout == "post" else page
+        for page in plan.pages
+    )
+    plan.by_source = {page.source: page for page in plan.pages}
 
 
 def _form(spec: FormSpec, source: str, page: Page | None) -> Form:
@@ -319,11 +356,12 @@ def _tags(pages: tuple[Page, ...]) -> dict[str, Listing]:
 
 
 def _translations(pages: tuple[Page, ...]) -> dict[str, tuple[Page, ...]]:
-    groups: dict[str, list[Page]] = {}
-    for page in pages:
+    """Key → the pages that say the same, one a language: the first by its file's name."""
+    groups: dict[str, dict[str, Page]] = {}
+    for page in sorted(pages, key=lambda p: (p.lang, p.source)):
         if page.translation_key:
-            groups.setdefault(page.translation_key, []).append(page)
-    return {key: tuple(sorted(g, key=lambda p: p.lang)) for key, g in groups.items() if len(g) > 1}
+            groups.setdefault(page.translation_key, {}).setdefault(page.lang, page)
+    return {key: tuple(group.values()) for key, group in groups.items() if len(group) > 1}
 
 
 def _cards(plan: Plan) -> dict[str, Card]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import jinja2
 import msgspec
 from markupsafe import Markup
 
@@ -13,6 +12,7 @@ from magnetgen import markdown, places, sections, seo
 from magnetgen.body import Body, Text, absolute
 from magnetgen.capture import Capture
 from magnetgen.diagnostics import Diagnostic, warning
+from magnetgen.forms.contract import FormSpec
 from magnetgen.keys import Keys
 from magnetgen.links import Links
 from magnetgen.model import Page
@@ -37,7 +37,7 @@ PAGE_JOBS = ("page", "list", "home", "404", "form", "thanks", "confirmed", "redi
 _SECTIONED = ("landing", "home")
 _LATEST = 6
 _MESSAGES = ("problem", "confirm", "unsubscribe", "unsubscribed", "expired")
-"""Pages that the handler shows; their holes: docs/handler-pages.md."""
+"""Pages that the handler shows; their holes: docs/forms.md."""
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -70,10 +70,12 @@ class Renderer:
     def render(self, job: Job) -> Rendered:
         """The job's page. A fault in a template is a diagnostic, with empty HTML."""
         found: list[Diagnostic] = []
-        view = getattr(self, f"_view_{job.kind.replace('404', 'not_found')}")(job, found)
         try:
+            view = getattr(self, f"_view_{job.kind.replace('404', 'not_found')}")(job, found)
             html = self.theme.render(f"{view.layout}.html", page=view, site=view.site, head=view.head)
-        except jinja2.TemplateError as exc:
+        except Exception as exc:
+            if not self.theme.is_to_blame(exc):
+                raise
             return Rendered("", (*found, self.theme.fault(exc, job.source or job.path)))
         return Rendered(html, tuple(found), str(view.head.jsonld))
 
@@ -81,9 +83,7 @@ class Renderer:
         """A post's text for the feed: embeds become links to the page."""
         text = self._body.text(page, [], page.form)
         url = self.plan.absolute(page.path)
-        link = f'<p><a href="{url}">{self.theme.words["redirect_link"]}</a></p>'
-        body = re.sub(rf'<{sections.EMBED} id="\d+"></{sections.EMBED}>', link, text.html)
-        return absolute(body, self.plan.config.origin, url)
+        return absolute(self._body.as_links(text.html, text, url), self.plan.config.origin, url)
 
     def messages(self) -> dict[str, str]:
         """The pages that the handler fills and shows, by name."""
@@ -116,15 +116,16 @@ class Renderer:
         if page.layout in _SECTIONED:
             parts, misfits = sections.split(text.html, page.title)
             found += self._misfits(page, misfits)
-            parts = tuple(self._finished(part, text) for part in parts)
         graph = [g for g in self._graph(page, crumbs, image) if g]
-        faq = seo.faq_page(parts, markdown.plain)
-        if faq:
+        url = self.plan.absolute(page.path)
+        answer = lambda body: absolute(self._body.as_links(body, text, url), self.plan.config.origin, url)  # noqa: E731
+        if faq := seo.faq_page(parts, answer):
             graph.append(faq)
+        parts = tuple(self._finished(part, text) for part in parts)
         head = seo.head(self.plan, path=page.path, title=page.title, description=page.description, page=page,
                         noindex=page.noindex, jsonld=graph)  # fmt: skip
         cta = self._body.cta(page.cta) if page.cta else None
-        embedded = any(f'id="form-{own}"' in made for made in text.embeds)
+        embedded = any(f'id="form-{own}"' in embed.html for embed in text.embeds)
         body = text.html
         if page.inline_cta:
             body = self._with_inline_cta(body, cta, own)
@@ -205,11 +206,17 @@ class Renderer:
     def _view_thanks(self, job: Job, found: list[Diagnostic]) -> PageView:
         form = self.plan.forms[job.name]
         words = self.theme.words
-        body = Markup("<p>{}</p>").format(words["thanks_confirm" if form.spec.double_opt_in else "thanks_text"])
+        body = Markup("<p>{}</p>").format(
+            words["thanks_confirm" if self._asks_to_confirm(form.spec) else "thanks_text"]
+        )
         if form.page is not None:
             text = self._body.text(form.page, found, None)
             body = self._body.finish(text.html, text) if text.html.strip() else body
         return self._plain("thanks", job, words["thanks_title"], body, items=self._latest()[:3])
+
+    def _asks_to_confirm(self, spec: FormSpec) -> bool:
+        """Only magnetgen's own handler sends a mail to confirm."""
+        return spec.double_opt_in and self.plan.config.handler.provider == "magnetgen"
 
     def _view_confirmed(self, job: Job, found: list[Diagnostic]) -> PageView:
         words = self.theme.words

@@ -17,7 +17,9 @@ from markupsafe import Markup
 
 from magnetgen import __version__
 from magnetgen.jobs import SITEMAP_URLS
+from magnetgen.markdown import plain
 from magnetgen.model import Page
+from magnetgen.pages import resolve_file
 from magnetgen.plan import Job, Listing, Plan
 from magnetgen.text import truncate
 from magnetgen.views import HeadView, LinkView, SectionView
@@ -128,7 +130,7 @@ def script(graph: Iterable[Data]) -> Markup:
 def organization(plan: Plan) -> Data:
     org = plan.config.organization
     data: Data = {"@type": "Organization", "name": plan.config.publisher, "url": org.url or plan.config.base_url}
-    logo = plan.media.get(org.logo.lstrip("/")) if org.logo else None
+    logo = plan.media.get(resolve_file("magnetgen.yaml", org.logo)) if org.logo else None
     if logo:
         data["logo"] = plan.absolute(logo.path)
     if org.same_as:
@@ -193,13 +195,13 @@ def breadcrumb_list(plan: Plan, crumbs: Iterable[LinkView]) -> Data:
     return {"@type": "BreadcrumbList", "itemListElement": items}
 
 
-def faq_page(sections: Iterable[SectionView], plain: Callable[[str], str]) -> Data | None:
-    """The questions that the page shows."""
+def faq_page(sections: Iterable[SectionView], answer: Callable[[str], str]) -> Data | None:
+    """The questions that the page shows. `answer`: an answer's HTML as it holds outside the page."""
     asked = [
         {
             "@type": "Question",
-            "name": plain(item.title),
-            "acceptedAnswer": {"@type": "Answer", "text": str(item.body).strip()},
+            "name": plain(str(item.title)),
+            "acceptedAnswer": {"@type": "Answer", "text": answer(item.body).strip()},
         }
         for section in sections
         if section.kind == "faq"
@@ -236,7 +238,7 @@ def _sitemap_entry(plan: Plan, job: Job) -> str:
     page = plan.by_source.get(job.source) if job.kind == "page" else None
     changed = (page.updated or page.date) if page else _changed(plan, job)
     lastmod = f"<lastmod>{changed}</lastmod>" if changed else ""
-    picture = plan.media.get(page.image.lstrip("/")) if page and page.image else None
+    picture = plan.media.get(resolve_file(page.source, page.image)) if page and page.image else None
     image = (
         f"<image:image><image:loc>{escape(plan.absolute(picture.path))}</image:loc></image:image>" if picture else ""
     )
@@ -312,6 +314,11 @@ def llms(plan: Plan) -> str:
     lines = [f"# {plan.config.title}", ""]
     if plan.config.description:
         lines += [f"> {plan.config.description}", ""]
+    listed = [p for p in plan.pages if p.layout in ("landing", "page", "home") and not p.noindex]
+    if listed:
+        lines += ["## Pages", ""]
+        lines += [f"- [{p.title}]({plan.absolute(p.path)}): {p.description}" for p in listed]
+        lines.append("")
     for listing in plan.collections.values():
         lines += [f"## {listing.title}", ""]
         lines += [f"- [{p.title}]({plan.absolute(p.path)}): {p.description}" for p in listing.pages if not p.noindex]
