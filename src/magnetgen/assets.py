@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from magnetgen import media, seo
-from magnetgen.colors import contrast
+from magnetgen.colors import on
 from magnetgen.plan import Job
 from magnetgen.render import Renderer
 
@@ -14,8 +14,7 @@ def card(renderer: Renderer, job: Job) -> bytes:
     if job.source:
         return media.card_from_picture(plan.root, job.source)
     brand = renderer.theme.brand
-    ink = max(("#ffffff", "#14181b"), key=lambda color: contrast(brand, color))
-    return media.card_from_text(job.name, plan.config.title, brand, ink)
+    return media.card_from_text(job.name, plan.config.title, brand, on(brand))
 
 
 def discovery(renderer: Renderer, job: Job) -> str:

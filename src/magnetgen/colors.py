@@ -8,10 +8,16 @@ MIN_CONTRAST = 4.5
 
 def palette(brand: str) -> str:
     """Custom properties from one brand colour, each readable where it is used."""
-    on_brand = max(("#ffffff", "#14181b"), key=lambda text: contrast(brand, text))
+    on_brand = on(brand)
     ink = _until(brand, "#ffffff", "#000000")
     ink_dark = _until(brand, DARK_PAGE, "#ffffff")
     return f":root{{--brand:{brand};--on-brand:{on_brand};--brand-ink:{ink};--brand-ink-dark:{ink_dark}}}"
+
+
+def on(color: str) -> str:
+    """The text colour that is read best on a fill: white, the theme's ink, or black where neither will do."""
+    best = max(("#ffffff", DARK_PAGE), key=lambda text: contrast(color, text))
+    return best if contrast(color, best) >= MIN_CONTRAST else max((best, "#000000"), key=lambda t: contrast(color, t))
 
 
 def contrast(one: str, other: str) -> float:

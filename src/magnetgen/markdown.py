@@ -33,7 +33,10 @@ _BUTTON = re.compile(r'<p><strong>(<a href="[^"]*"(?: title="[^"]*")?)>((?:(?!</
 _ALIGN = re.compile(r'<(t[hd])((?:\s[^>]*?)??)\s*style="text-align:\s*(left|center|right);?"')
 _TABLE = re.compile(r"<table>(.*?)</table>", re.S)
 _HEADER_CELL = re.compile(r"<th\b[^>]*>(.*?)</th>", re.S)
-_TASK = re.compile(r'<li>(\s*(?:<p>)?)<input disabled="" type="checkbox"( checked="")?\s*/>\s*')
+_TASK = re.compile(
+    r'<li>(\s*(?:<p>)?)<input disabled="" type="checkbox"( checked="")?\s*/>\s*(.*?)(?=</p>|</li>|\n?<(?:ul|ol|p|pre|blockquote))',
+    re.S,
+)
 _NOTE = re.compile(
     r'<div class="footnote-definition" id="([^"]*)"><sup class="footnote-definition-label">(\d+)</sup>\n?(.*?)</div>\n?',
     re.S,
@@ -109,7 +112,8 @@ def fragment(body: str, render: Engine, id_prefix: str = "") -> Fragment:
     if "<table" in out:
         out = _TABLE.sub(_table, _ALIGN.sub(r'<\1\2 class="align-\3"', out))
     if '<input disabled=""' in out:
-        out = _TASK.sub(r'<li class="task">\1<input type="checkbox" disabled\2> ', out).replace('checked=""', "checked")
+        out = _TASK.sub(r'<li class="task">\1<label><input type="checkbox" disabled\2> \3</label>', out)
+        out = out.replace(' disabled checked=""', " disabled checked")
     if 'class="footnote-' in out:
         out = _footnotes(out, id_prefix)
     out = _BUTTON.sub(r'<p class="actions">\1 class="button">\2</a></p>', out)
@@ -210,7 +214,7 @@ def _footnotes(out: str, id_prefix: str) -> str:
     out = _NOTE.sub(definition, out)
     out = _NOTE_REF.sub(reference, out)
     notes = [_NOTE_REF.sub(reference, note) for note in notes]
-    return out + '<section class="footnotes">\n<ol>\n' + "".join(notes) + "</ol>\n</section>\n" if notes else out
+    return out + '<div class="footnotes">\n<ol>\n' + "".join(notes) + "</ol>\n</div>\n" if notes else out
 
 
 def _plain_refs(out: str) -> tuple[Ref, ...]:

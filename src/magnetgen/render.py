@@ -16,9 +16,9 @@ from magnetgen.forms.contract import FormSpec
 from magnetgen.keys import Keys
 from magnetgen.links import Links
 from magnetgen.model import Page
-from magnetgen.pages import PageReader
+from magnetgen.pages import DESCRIPTION_LENGTH, PageReader
 from magnetgen.plan import Job, Plan
-from magnetgen.text import reading_minutes
+from magnetgen.text import reading_minutes, truncate
 from magnetgen.theme import Theme
 from magnetgen.views import (
     CtaView,
@@ -125,7 +125,9 @@ class Renderer:
         head = seo.head(self.plan, path=page.path, title=page.title, description=page.description, page=page,
                         noindex=page.noindex, jsonld=graph)  # fmt: skip
         cta = self._body.cta(page.cta) if page.cta else None
-        embedded = any(f'id="form-{own}"' in embed.html for embed in text.embeds)
+        forms = [embed.html for embed in text.embeds if "<form" in embed.html]
+        # A landing page that embeds a form has one; elsewhere the page's own stands at its end, unless it is that one.
+        embedded = bool(forms) if page.layout in _SECTIONED else any(f'id="form-{own}"' in html for html in forms)
         body = text.html
         if page.inline_cta:
             body = self._with_inline_cta(body, cta, own)
@@ -164,7 +166,8 @@ class Renderer:
         total = max(1, -(-len(listing.pages) // self.plan.config.pagination))
         word = self.theme.words["page"].replace("{number}", str(job.number))
         title = listing.title if job.number == 1 else f"{listing.title} · {word}"
-        description = intro.description if intro and job.number == 1 else ""
+        shown = self.keys.listed(job)
+        description = intro.description if intro and job.number == 1 else self._list_description(title, shown)
         crumbs = (self._home_crumb(), LinkView(listing.title, self.plan.url(listing.base)))
         previous = self.plan.absolute(listing.path(job.number - 1)) if job.number > 1 else None
         following = self.plan.absolute(listing.path(job.number + 1)) if job.number < total else None
@@ -181,9 +184,15 @@ class Renderer:
             description=description,
             body=self._body.finish(text.html, text) if text else Markup(""),
             breadcrumbs=crumbs,
-            items=tuple(self._teaser(page) for page in self.keys.listed(job)),
+            items=tuple(self._teaser(page) for page in shown),
             pagination=self._pagination(listing.path, job.number, total) if total > 1 else None,
         )
+
+    def _list_description(self, title: str, pages: tuple[Page, ...]) -> str:
+        """What a list without words of its own tells search engines: what is on it."""
+        titles = ", ".join(page.title for page in pages)
+        text = self.theme.words["list_description"].replace("{title}", title).replace("{titles}", titles)
+        return truncate(text, DESCRIPTION_LENGTH)
 
     def _view_home(self, job: Job, found: list[Diagnostic]) -> PageView:
         """A site without content/index.md: its title, its description, its posts."""
@@ -260,6 +269,7 @@ class Renderer:
             theme=self.theme.settings,
             words=self.theme.words,
             css=self.theme.css,
+            sections_css=self.theme.sections_css,
             script=self.theme.script,
         )
 
@@ -334,7 +344,12 @@ class Renderer:
 
     def _translations(self, page: Page) -> tuple[LinkView, ...]:
         group = self.plan.translations.get(page.translation_key or "", ())
-        return tuple(LinkView(other.lang, self.plan.url(other.path)) for other in group if other is not page)
+        others = (other for other in group if other is not page)
+        return tuple(LinkView(self._language(o.lang), self.plan.url(o.path), lang=o.lang) for o in others)
+
+    def _language(self, code: str) -> str:
+        """A language's own name, where the theme's words have it."""
+        return self.theme.words.get(f"language_{code.split('-')[0].lower()}", code)
 
     def _pagination(self, path: Any, number: int, total: int) -> PaginationView:
         """First, last and the pages around the current one."""

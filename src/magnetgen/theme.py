@@ -62,6 +62,7 @@ class Theme:
         )
         self.brand = str(self.settings.get("brand") or "#0b6e4f")
         self.css = Markup(palette(self.brand) + self._static("style.css", minify_css))
+        self.sections_css = Markup(self._static("sections.css", minify_css))
         extra = self._static("theme.js", str)
         self.script = Markup(client.page_script() + extra)
         self.digest = self._digest(settings)
@@ -142,7 +143,7 @@ class Theme:
 
     def _digest(self, settings: dict[str, Any]) -> bytes:
         state = blake2b(digest_size=16)
-        state.update(repr((sorted(settings.items(), key=str), self.css, self.script)).encode())
+        state.update(repr((sorted(settings.items(), key=str), self.css, self.sections_css, self.script)).encode())
         for label, folder in self._template_folders():
             for file in sorted(folder.rglob("*.html")) if folder.is_dir() else ():
                 state.update(f"{label}/{file.relative_to(folder).as_posix()}\0".encode() + file.read_bytes())
