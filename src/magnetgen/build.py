@@ -13,9 +13,9 @@ import msgspec
 from magnetgen import assets, bundle, cache, config, jobs, markdown, media, output, pages, plan, scan, theme, yamldoc
 from magnetgen.check import check_page, check_site
 from magnetgen.diagnostics import Diagnostic, Report, error
-from magnetgen.model import MediaFile, Parsed, Skipped
+from magnetgen.model import MediaFile, Parsed
 from magnetgen.render import PAGE_JOBS, Rendered, Renderer
-from magnetgen.state import Options, Result, State
+from magnetgen.state import Options, Result, State, Validity
 
 Progress = Callable[[str, int, int], None]
 """Told a stage's name, how much of it is done, and of how much."""
@@ -32,64 +32,66 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
     """Build the site in `root`. Raises OSError, output.RefusedError; faults of content are in the result."""
     started = time.perf_counter()
     state = State(root, options)
-    if (before := state.unchanged_now()) is not None:
+    if (before := state.unchanged()) is not None:
         return before
     report = Report()
     try:
-        settings, settings_doc = config.load(root, options.base_url)
-        report.extend(settings_doc.diagnostics)
+        result = _build(root, options, state, report, progress)
+    except yamldoc.Fault as fault:
+        result = Result(diagnostics=(*report, *fault.diagnostics), failed=True)
+    return msgspec.structs.replace(result, seconds=time.perf_counter() - started)
+
+
+def _build(root: Path, options: Options, state: State, report: Report, progress: Progress) -> Result:
+    """The pipeline. Raises yamldoc.Fault where settings or theme keep it from beginning."""
+    settings, settings_doc = _settings(root, options, report)
+    out = state.out(settings.build.out)
+    with output.locked(root):
         looks = theme.Theme(root, settings.theme, root / ".magnetgen" / "cache" / "templates", settings_doc)
+        manifest = output.read_manifest(root, out)
+        output.check_folder(root, out, manifest)
+
+        found = scan.site(root)
+        report.extend(found.diagnostics)
+        parsed = _parse(root, settings, found, options, progress)
+        files = _inspect(root, found, options, report, progress)
+        publish = plan.Publish(state.now(), options.drafts, options.future)
+        site = plan.make(root, settings, parsed, files, publish, report)
+        jobs.assign(site, report)
+        renderer = Renderer(site, looks)
+        report.extend(check_site(site, renderer.links))
+
+        stage = output.Stage(out, dry=report.fails(options.strict))
+        stage.discard()
+        try:
+            made = _make(renderer, stage, manifest, options, report, progress)
+            if report.fails(options.strict):
+                return _result(site, found, report)
+            listed = {m.file: output.Listed(m.key, m.refs, m.size, m.mtime_ns, m.diagnostics) for m in made}
+            changed = [m.file for m in made if m.changed]
+            forms = bundle.forms_json(renderer)
+            removed = output.commit(root, stage, manifest, output.Manifest(listed, renderer.keys.space), changed)
+            _write_forms(root, forms)
+        finally:
+            stage.discard()
+        result = _result(site, found, report, out, len(changed), len(made) - len(changed), removed)
+        state.save(result, found, listed, Validity(site.since, site.until))
+        return result
+
+
+def _settings(root: Path, options: Options, report: Report) -> tuple[config.SiteConfig, yamldoc.Document]:
+    """magnetgen.yaml, with its warnings reported. Raises yamldoc.Fault where it cannot be used."""
+    try:
+        settings, doc = config.load(root, options.base_url)
         pages.PageReader(root, settings)  # so that an extension of Markdown that is not there is told once
     except FileNotFoundError:
-        return Result(diagnostics=(config.missing(root),), seconds=time.perf_counter() - started)
+        raise yamldoc.Fault(config.missing()) from None
     except markdown.EngineError as exc:
-        place = settings_doc.span(("markdown", "extensions"))
         hint = "install the extension, or check its name and its extension_configs"
-        fault = error("markdown-extension", str(exc), config.CONFIG_FILE, place, hint)
-        return Result(diagnostics=(fault,), seconds=time.perf_counter() - started)
-    except yamldoc.Fault as broken:
-        return Result(diagnostics=broken.diagnostics, seconds=time.perf_counter() - started)
-    out = state.out(settings.build.out)
-    manifest = output.read_manifest(root, out)
-    output.check_folder(root, out, manifest)
-
-    found = scan.site(root)
-    report.extend(found.diagnostics)
-    parsed = _parse(root, settings, found, options, progress)
-    files = _inspect(root, found, options, report, progress)
-    now = options.now if options.now is not None else time.time()
-    site = plan.make(root, settings, parsed, files, plan.Publish(now, options.drafts, options.future), report)
-    jobs.assign(site, report)
-    renderer = Renderer(site, looks)
-    report.extend(check_site(site, renderer.links))
-
-    stage = output.Stage(out, dry=report.fails(options.strict))
-    stage.discard()
-    try:
-        made = _make(renderer, stage, manifest, options, report, progress)
-        if report.fails(options.strict):
-            return _failed(site, found, report, started)
-        listed = {m.file: output.Listed(m.key, m.refs, m.size, m.mtime_ns, m.diagnostics) for m in made}
-        changed = [m.file for m in made if m.changed]
-        forms = bundle.forms_json(renderer)
-        removed = output.commit(root, stage, manifest, output.Manifest(listed, renderer.keys.space), changed)
-        _write_state_folder(root, forms)
-    finally:
-        stage.discard()
-    result = Result(
-        diagnostics=tuple(report),
-        pages=_pages(site),
-        written=len(changed),
-        unchanged=len(made) - len(changed),
-        removed=removed,
-        skipped=_skipped(site, found),
-        out=str(out),
-        seconds=time.perf_counter() - started,
-    )
-    state.save(
-        result, found, listed, site.next_instant, [root / "templates", *(layer.folder for layer in looks.layers)]
-    )
-    return result
+        place = doc.span(("markdown", "extensions"))
+        raise yamldoc.Fault(error("markdown-extension", str(exc), config.CONFIG_FILE, place, hint)) from None
+    report.extend(doc.diagnostics)
+    return settings, doc
 
 
 def _parse(
@@ -210,30 +212,29 @@ def _page_faults(renderer: Renderer, job: plan.Job, rendered: Rendered) -> tuple
     return tuple(check_page(rendered.html, path=path, url=url, noindex=noindex, known=rendered.jsonld))
 
 
-def _pages(site: plan.Plan) -> int:
-    return sum(job.kind in PAGE_JOBS and job.kind != "redirect" for job in site.jobs)
-
-
-def _failed(site: plan.Plan, found: scan.Scan, report: Report, started: float) -> Result:
+def _result(
+    site: plan.Plan,
+    found: scan.Scan,
+    report: Report,
+    out: Path | None = None,
+    written: int = 0,
+    unchanged: int = 0,
+    removed: int = 0,
+) -> Result:
+    """What is told of the build; without `out` it failed, and nothing was written."""
     return Result(
         diagnostics=tuple(report),
-        pages=_pages(site),
-        skipped=_skipped(site, found),
-        failed=True,
-        seconds=time.perf_counter() - started,
+        pages=sum(job.kind in PAGE_JOBS and job.kind != "redirect" for job in site.jobs),
+        written=written,
+        unchanged=unchanged,
+        removed=removed,
+        skipped=tuple(sorted((*site.skipped, *found.skipped), key=lambda s: s.path)),
+        out=str(out) if out else "",
+        failed=out is None,
     )
 
 
-def _skipped(site: plan.Plan, found: scan.Scan) -> tuple[Skipped, ...]:
-    return tuple(sorted((*site.skipped, *found.skipped), key=lambda s: s.path))
-
-
-def _write_state_folder(root: Path, forms: bytes) -> None:
-    """forms.json for the handler, and the note that keeps .magnetgen out of version control."""
-    folder = root / ".magnetgen"
-    ignore = folder / ".gitignore"
-    if not ignore.is_file():
-        cache.write_atomically(ignore, b"*\n")
-    target = folder / bundle.FORMS_FILE
+def _write_forms(root: Path, forms: bytes) -> None:
+    target = root / ".magnetgen" / bundle.FORMS_FILE
     if not target.is_file() or target.read_bytes() != forms:
         cache.write_atomically(target, forms)

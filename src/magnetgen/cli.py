@@ -51,7 +51,7 @@ def build(site: Path, style: str, quiet: bool, jobs: int | None, strict: bool, *
         raise click.UsageError(f"there is no folder {site}")
     try:
         # An unchanged site is told without importing what builds one.
-        result = State(site, options).unchanged_now() or _build(site, options, quiet or style != "text")
+        result = State(site, options).unchanged() or _build(site, options, quiet or style != "text")
     except OSError as exc:
         _fail(exc, style)
     _report(result, site, style, quiet)
@@ -176,7 +176,7 @@ def _fail(exc: OSError, style: str) -> NoReturn:
         from magnetgen import diagnostics
         from magnetgen.state import Result
 
-        found = diagnostics.error("io", message, str(exc.filename or "."), hint="nothing was written")
+        found = diagnostics.error("io", message, str(exc.filename or "."), hint="mend that and build again")
         click.echo(diagnostics.dump_json(_as_json(Result(diagnostics=(found,), failed=True))))
     else:
         click.echo(f"magnetgen: {message}", err=True)

@@ -237,14 +237,9 @@ def load(root: Path, base_url: str | None = None) -> tuple[SiteConfig, yamldoc.D
     return config, doc
 
 
-def missing(root: Path) -> Diagnostic:
-    return error(
-        "config-missing",
-        f"there is no {CONFIG_FILE} in {root.name or root}",
-        CONFIG_FILE,
-        Span(1),
-        "`magnetgen new site DIR` makes a site",
-    )
+def missing() -> Diagnostic:
+    hint = "`magnetgen new site DIR` makes a site; `--site DIR` names one elsewhere"
+    return error("config-missing", f"there is no {CONFIG_FILE} here", CONFIG_FILE, Span(1), hint)
 
 
 def _default_faults(doc: yamldoc.Document) -> list[Diagnostic]:

@@ -38,6 +38,8 @@ class Keys:
         """The job's key. `refs`: what `refs(job)` gives, or gave for the same `space`."""
         state = blake2b(self._common, digest_size=SIZE)
         state.update(f"{job.kind}\0{job.path}\0{job.name}\0{job.number}\0".encode() + refs)
+        if job.kind in ("media", "card") and (file := self._plan.media.get(job.source)):
+            state.update(file.digest.encode())
         page = self._page(job)
         if page:
             plan = self._plan
@@ -82,7 +84,8 @@ class Keys:
         for kind, targets in (("link", page.links), ("image", page.images)):
             for target in targets:
                 found = self._links.resolve(page, target, kind=kind)
-                state.update(f"{found.url}\0{found.problem.message if found.problem else ''}\0".encode())
+                digest = found.media.digest if found.media else ""
+                state.update(f"{found.url}\0{found.problem.message if found.problem else ''}\0{digest}\0".encode())
         return state.digest()
 
     def _shown(self, page: Page) -> bytes:
@@ -93,7 +96,7 @@ class Keys:
             found = self._seen[page.source] = b"%b%b\0%b\0" % (
                 page.digest,
                 page.path.encode(),
-                picture.path.encode() if picture else b"",
+                f"{picture.path}\0{picture.digest}".encode() if picture else b"",
             )
         return found
 
@@ -103,7 +106,7 @@ class Keys:
         state = blake2b(digest_size=SIZE)
         for page in plan.pages:
             state.update(f"{page.source}\0{page.path}\0{page.anchors}\0".encode())
-        state.update("\0".join(f"{file.source}\0{file.path}" for file in plan.media.values()).encode())
+        state.update("\0".join(f"{file.source}\0{file.path}\0{file.digest}" for file in plan.media.values()).encode())
         state.update("\0".join(sorted(plan.paths.values())).encode())
         known: Iterable[object] = (
             sorted(plan.unreadable.items()),

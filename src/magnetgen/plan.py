@@ -113,7 +113,8 @@ class Plan(Struct):
     paths: dict[str, str] = {}
     jobs: tuple[Job, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    next_instant: float | None = None
+    since: float | None = None
+    until: float | None = None
     positions: dict[str, dict[str, int]] = {}
     preview: bool = False
 
@@ -166,7 +167,10 @@ def make(
     """The plan, and every fault that shows only with the whole site in view."""
     plan = Plan(root, config, media={file.source: file for file in media}, preview=publish.drafts or publish.future)
     files = sorted(parsed, key=lambda p: p.source)
-    plan.pages, plan.skipped, plan.next_instant = _published(files, publish, report)
+    plan.pages, plan.skipped = _published(files, publish, report)
+    instants = [t for f in files if f.page for t in (f.page.date_ts, f.page.expires_ts) if t is not None]
+    plan.since = max((t for t in instants if t <= publish.now), default=None)
+    plan.until = min((t for t in instants if t > publish.now), default=None)
     private = (Skipped(file.source, NEVER) for file in plan.media.values() if is_magnet(file.source))
     plan.skipped += tuple(private)
     plan.by_source = {page.source: page for page in plan.pages}
@@ -191,11 +195,9 @@ def make(
     return plan
 
 
-def _published(
-    files: list[Parsed], publish: Publish, report: Report
-) -> tuple[tuple[Page, ...], tuple[Skipped, ...], float | None]:
-    """Which pages go out, which not and why, and when that next changes by itself."""
-    pages, skipped, instants = [], [], []
+def _published(files: list[Parsed], publish: Publish, report: Report) -> tuple[tuple[Page, ...], tuple[Skipped, ...]]:
+    """Which pages go out, which not and why."""
+    pages, skipped = [], []
     for file in files:
         held_back = file.draft and not publish.drafts
         if file.diagnostics:
@@ -210,12 +212,11 @@ def _published(
                 skipped.append(Skipped(file.source, "draft"))
         else:
             reason = _reason(page, publish)
-            instants += [t for t in (page.date_ts, page.expires_ts) if t is not None and t > publish.now]
             if reason:
                 skipped.append(Skipped(page.source, reason))
             else:
                 pages.append(page)
-    return tuple(pages), tuple(skipped), min(instants, default=None)
+    return tuple(pages), tuple(skipped)
 
 
 def _reason(page: Page, publish: Publish) -> str:

@@ -171,7 +171,7 @@ class Renderer:
         crumbs = (self._home_crumb(), LinkView(listing.title, self.plan.url(listing.base)))
         previous = self.plan.absolute(listing.path(job.number - 1)) if job.number > 1 else None
         following = self.plan.absolute(listing.path(job.number + 1)) if job.number < total else None
-        head = seo.head(self.plan, path=job.path, title=title, description=description, page=intro,
+        head = seo.head(self.plan, path=job.path, title=title, description=description, page=intro if job.number == 1 else None,
                         noindex=bool(intro and intro.noindex), jsonld=[seo.breadcrumb_list(self.plan, crumbs)],
                         previous=previous, following=following)  # fmt: skip
         return PageView(

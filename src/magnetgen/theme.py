@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from magnetgen import client, themefile, yamldoc
+from magnetgen.cache import read_checked, write_checked
 from magnetgen.colors import palette
 from magnetgen.diagnostics import Diagnostic, Span, error
 from magnetgen.views import SiteView
@@ -119,10 +121,7 @@ class Theme:
     def _environment(self, cache: Path | None) -> jinja2.Environment:
         by_name = {layer.name: jinja2.FileSystemLoader(layer.folder / "templates") for layer in self.layers}
         own = jinja2.FileSystemLoader(self.root / "templates")
-        bytecode = None
-        if cache is not None:
-            cache.mkdir(parents=True, exist_ok=True)
-            bytecode = jinja2.FileSystemBytecodeCache(str(cache))
+        bytecode = _Bytecode(cache) if cache is not None else None
         return _Environment(
             loader=jinja2.ChoiceLoader([own, *by_name.values(), jinja2.PrefixLoader(dict(by_name))]),
             autoescape=True,
@@ -145,11 +144,28 @@ class Theme:
         state = blake2b(digest_size=16)
         state.update(repr((sorted(settings.items(), key=str), self.css, self.sections_css, self.script)).encode())
         for label, folder in self._template_folders():
-            for file in sorted(folder.rglob("*.html")) if folder.is_dir() else ():
-                state.update(f"{label}/{file.relative_to(folder).as_posix()}\0".encode() + file.read_bytes())
+            for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+                if file.is_file() and not file.name.startswith("."):
+                    name = f"{label}/{file.relative_to(folder).as_posix()}"
+                    state.update(name.encode(errors="surrogateescape") + b"\0" + file.read_bytes())
         for layer in self.layers:
             state.update((layer.folder / themefile.THEME_FILE).read_bytes())
         return state.digest()
+
+
+class _Bytecode(jinja2.BytecodeCache):
+    """Compiled templates, each with a digest in front: marshal must never see a spoilt file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        data = read_checked(self._folder / bucket.key)
+        if data is not None:
+            bucket.bytecode_from_string(data)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        write_checked(self._folder / bucket.key, bucket.bytecode_to_string())
 
 
 def _place(exc: Exception, folders: list[tuple[str, Path]]) -> tuple[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from magnetgen import yamldoc
 from magnetgen.diagnostics import Span, error
+from magnetgen.scan import shipped_themes
 from magnetgen.schema import Color, Strict, faults, refuse, validate
 from magnetgen.text import did_you_mean, listing
 
@@ -74,12 +74,6 @@ class Look(Struct, frozen=True):
     date_format: str
 
 
-def shipped() -> Path:
-    """The folder of the themes that come with magnetgen: in the wheel, or beside src/ in a checkout."""
-    inside = Path(str(importlib.resources.files("magnetgen") / "_themes"))
-    return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "themes"
-
-
 def layers(root: Path, settings: dict[str, Any], doc: yamldoc.Document | None = None) -> list[Layer]:
     """The theme and those that it extends, nearest first, lodestone last. Raises yamldoc.Fault."""
     found: list[Layer] = []
@@ -133,7 +127,7 @@ def _site_theme(found: list[Layer], settings: dict[str, Any], doc: yamldoc.Docum
 
 def _find(root: Path, name: str) -> Path | None:
     """The site's own theme of that name, or one that came with magnetgen."""
-    for folder in (root / "themes" / name, shipped() / name):
+    for folder in (root / "themes" / name, shipped_themes() / name):
         if (folder / THEME_FILE).is_file():
             return folder
     return None
@@ -152,7 +146,7 @@ def _read(root: Path, folder: Path) -> ThemeMeta:
 def _unknown(
     root: Path, wanted: str, found: list[Layer], settings: dict[str, Any], doc: yamldoc.Document | None
 ) -> Any:
-    known = {p.parent.name for base in (root / "themes", shipped()) for p in base.glob(f"*/{THEME_FILE}")}
+    known = {p.parent.name for base in (root / "themes", shipped_themes()) for p in base.glob(f"*/{THEME_FILE}")}
     hint = did_you_mean(wanted, known) + f"Themes: {listing(sorted(known))}"
     message = f'there is no theme "{wanted}"'
     if found:
