@@ -32,6 +32,7 @@ PARALLEL_FROM = 400
 """Items below which a second process costs more than it saves (measured: docs/performance.md)."""
 
 _DIGEST = 16
+_TEMPORARY = ".tmp"
 _TICK_NS = 20_000_000
 _COARSE_NS = 2_000_000_000
 
@@ -115,15 +116,22 @@ def write_checked(path: Path, payload: bytes) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """The old file or the new one, never half of it. One build at a time writes here (see `output.locked`)."""
+    """The old file or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed builds left half written. Only under the lock: a running build has such files, too."""
+    for pattern in (f".*{_TEMPORARY}", f"cache/.*{_TEMPORARY}", f"cache/templates/.*{_TEMPORARY}"):
+        for file in folder.glob(pattern):
+            file.unlink(missing_ok=True)
 
 
 @cache
@@ -178,6 +186,7 @@ def parallel(
     done = 0
     # Forked workers share the plan without a copy; no thread runs yet at this point of a build.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+    gc.freeze()  # what is shared now is garbage to nobody: no collection touches it, so the kernel copies less
     pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _start_worker, (make,))
     try:
         for packed in pool.map(_run_chunk, chunks):
@@ -198,7 +207,6 @@ def _start_worker(make: Callable[[], Callable[[Any], Any]]) -> None:
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C and ends the pool
     _die_with_parent()
-    gc.freeze()
     _work = make()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -203,12 +203,12 @@ class SiteConfig(Strict):
     build: Build = Build()
     """Where the output goes."""
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         """Path of base_url with `/` at both ends: `/` or `/repo/`."""
         return urllib.parse.urlsplit(self.base_url).path or "/"
 
-    @property
+    @cached_property
     def origin(self) -> str:
         parts = urllib.parse.urlsplit(self.base_url)
         return f"{parts.scheme}://{parts.netloc}"

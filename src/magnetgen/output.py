@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from magnetgen.cache import load, write_atomically, write_checked
+from magnetgen.cache import load, sweep, write_atomically, write_checked
 from magnetgen.diagnostics import Diagnostic
 
 try:
@@ -163,6 +163,7 @@ def locked(root: Path) -> Iterator[None]:
     with (folder / "lock").open("a") as handle:
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_EX)
+        sweep(folder)
         yield
 
 

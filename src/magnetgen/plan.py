@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -117,6 +118,7 @@ class Plan(Struct):
     until: float | None = None
     positions: dict[str, dict[str, int]] = {}
     preview: bool = False
+    memo: dict[str, dict[str, Any]] = {}
 
     def url(self, path: str) -> str:
         """A path below the base as it stands in a page."""

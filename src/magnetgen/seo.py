@@ -128,14 +128,17 @@ def script(graph: Iterable[Data]) -> Markup:
 
 
 def organization(plan: Plan) -> Data:
-    org = plan.config.organization
-    data: Data = {"@type": "Organization", "name": plan.config.publisher, "url": org.url or plan.config.base_url}
-    logo = plan.media.get(resolve_file("magnetgen.yaml", org.logo)) if org.logo else None
-    if logo:
-        data["logo"] = plan.absolute(logo.path)
-    if org.same_as:
-        data["sameAs"] = org.same_as
-    return data
+    """Who publishes the site; the same on every page, so put together once a plan."""
+    if "organization" not in plan.memo:
+        org = plan.config.organization
+        data: Data = {"@type": "Organization", "name": plan.config.publisher, "url": org.url or plan.config.base_url}
+        logo = plan.media.get(resolve_file("magnetgen.yaml", org.logo)) if org.logo else None
+        if logo:
+            data["logo"] = plan.absolute(logo.path)
+        if org.same_as:
+            data["sameAs"] = org.same_as
+        plan.memo["organization"] = data
+    return plan.memo["organization"]
 
 
 def website(plan: Plan) -> Data:
@@ -155,14 +158,14 @@ def author(plan: Plan, page: Page) -> Data:
     if page.author:
         person: Data = json.loads(page.author)
         return {"@type": "Person", **{k: v for k, v in person.items() if v}}
-    if plan.config.author:
-        site_author = {k: v for k, v in plan.config.author.model_dump().items() if v}
-        return {"@type": "Person", **site_author}
-    return {
-        "@type": "Organization",
-        "name": plan.config.publisher,
-        "url": plan.config.organization.url or plan.config.base_url,
-    }
+    if "author" not in plan.memo:
+        config = plan.config
+        kind = "Person" if config.author else "Organization"
+        who = config.author.model_dump() if config.author else {
+            "name": config.publisher, "url": config.organization.url or config.base_url
+        }  # fmt: skip
+        plan.memo["author"] = {"@type": kind, **{k: v for k, v in who.items() if v}}
+    return plan.memo["author"]
 
 
 def blog_posting(plan: Plan, page: Page, image: str | None) -> Data | None:

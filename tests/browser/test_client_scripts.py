@@ -130,7 +130,9 @@ def test_an_external_referrer_is_a_touch_without_its_query(page: Page, site: Sit
         page.wait_for_url("**/form/")
         # Across origins browsers give no more than the origin.
         assert source(page)["first"] == {"landing": "/form/", "referrer": f"{other.origin}/"}
-        other.pages["/ad/"] = f'<a href="{site.origin}/form/?_mg=landing%3D%252Fx%252F" referrerpolicy="unsafe-url">Go</a>'
+        other.pages["/ad/"] = (
+            f'<a href="{site.origin}/form/?_mg=landing%3D%252Fx%252F" referrerpolicy="unsafe-url">Go</a>'
+        )
         page.goto(f"{other.origin}/ad/?secret=1")
         page.click("a")
         page.wait_for_url("**/form/")
@@ -417,7 +419,9 @@ def test_a_suggestion_is_offered_and_applied(page: Page, site: Site, typed: str,
     expect(page.get_by_role("button", name="Did you mean")).to_have_count(0)
 
 
-@pytest.mark.parametrize("domain", ["gmail.com", "mail.com", "ymail.com", "yahoo.co.uk", "hotmail.ca", "example.com", "gmx.de", "gmail"])
+@pytest.mark.parametrize(
+    "domain", ["gmail.com", "mail.com", "ymail.com", "yahoo.co.uk", "hotmail.ca", "example.com", "gmx.de", "gmail"]
+)
 def test_no_suggestion_where_there_is_no_mistake(page: Page, site: Site, domain: str) -> None:
     page.goto(f"{site.origin}/form/")
     page.get_by_label("Email address").fill(f"ana@{domain}")

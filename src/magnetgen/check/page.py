@@ -83,7 +83,7 @@ def _is_regular(html: str, url: str, noindex: bool, known: str) -> bool:
         and -1 < html.find(f'<link rel="canonical" href="{escape(url)}">') < head
         and -1 < html.find('<meta name="viewport"') < head
         and (not noindex or -1 < html.find('<meta name="robots" content="noindex">') < head)
-        and html.count("<h1") == 1
+        and html.count("<h1", head) == 1
         and html.count("application/ld+json") == (1 if known else 0)
         and known in html
     )
