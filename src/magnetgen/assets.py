@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from magnetgen import media, seo
+from magnetgen.colors import on
 from magnetgen.plan import Job
 from magnetgen.render import Renderer
-from magnetgen.theme import contrast
 
 
 def card(renderer: Renderer, job: Job) -> bytes:
@@ -13,9 +13,8 @@ def card(renderer: Renderer, job: Job) -> bytes:
     plan = renderer.plan
     if job.source:
         return media.card_from_picture(plan.root, job.source)
-    brand = str(renderer.theme.settings.get("brand", "#0b6e4f"))
-    ink = max(("#ffffff", "#14181b"), key=lambda color: contrast(brand, color))
-    return media.card_from_text(job.name, plan.config.title, brand, ink)
+    brand = renderer.theme.brand
+    return media.card_from_text(job.name, plan.config.title, brand, on(brand))
 
 
 def discovery(renderer: Renderer, job: Job) -> str:

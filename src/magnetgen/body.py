@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from magnetgen import markdown, places
 from magnetgen.capture import Capture
-from magnetgen.diagnostics import Diagnostic, warning
+from magnetgen.diagnostics import Diagnostic, error, warning
 from magnetgen.links import Links
 from magnetgen.model import Fragment, Heading, MediaFile, Page, Ref
 from magnetgen.pages import PageReader
@@ -22,7 +22,13 @@ from magnetgen.theme import Theme
 from magnetgen.views import CtaView
 
 _MARKDOWN_IMAGE = re.compile(r'<img (?:src="[^"]*" alt="([^"]*)"|alt="([^"]*)" src="[^"]*")(?: title="([^"]*)")?>')
-MAX_BLOCK_DEPTH = 4
+
+
+class Embed(Struct, frozen=True):
+    """A form or call to action in a text: its HTML, and the words for a link to it."""
+
+    html: str
+    label: str
 
 
 class Text(Struct):
@@ -30,7 +36,7 @@ class Text(Struct):
 
     html: str
     headings: tuple[Heading, ...]
-    embeds: list[str]
+    embeds: list[Embed]
     shown: list[str]
     source: str
 
@@ -50,16 +56,24 @@ class Body:
         image = page.image if page.repeats_image else None
         frag = self._reader.body(page.source, image)
         text = Text("", frag.headings, [], [own_form] if own_form else [], page.source)
-        text.shown += self._embedded(frag, 0)
-        text.html = self._resolve(page, frag, text, found, 0, eager=page.image is None)
+        text.shown += self._embedded(frag, ())
+        text.html = self._resolve(page, frag, text, found, (), eager=page.image is None)
         return text
 
     def finish(self, markup: str, text: Text) -> Markup:
         """The markup with the embeds' real HTML."""
         markup = str(markup)  # a Markup would escape what is put in
-        for number, made in enumerate(text.embeds):
-            markup = markup.replace(f'<{EMBED} id="{number}"></{EMBED}>', made)
+        for number, embed in enumerate(text.embeds):
+            markup = markup.replace(placeholder(number), embed.html)
         return Markup(markup)
+
+    def as_links(self, markup: str, text: Text, url: str) -> str:
+        """The markup with a link to the page in each embed's place: for readers that show no forms."""
+        markup = str(markup)
+        for number, embed in enumerate(text.embeds):
+            link = f'<p><a href="{html.escape(url)}">{html.escape(embed.label)}</a></p>'
+            markup = markup.replace(placeholder(number), link)
+        return markup
 
     def form_html(self, name: str, number: int) -> str:
         return self._theme.piece("_form.html", form=self._capture.view(name, number))
@@ -71,24 +85,27 @@ class Body:
         declared = self._plan.config.ctas.get(name)
         return CtaView(declared.label, self._links.site(declared.url).url, declared.text) if declared else None
 
-    def _embedded(self, frag: Fragment, depth: int) -> Iterator[str]:
+    def _embedded(self, frag: Fragment, inside: tuple[str, ...]) -> Iterator[str]:
         """Names of the forms that the text embeds, in blocks too."""
         for ref in frag.refs:
             if ref.kind == "image" and ref.target.startswith("form:"):
                 yield ref.target[5:]
-            elif ref.kind == "image" and ref.target.startswith("block:") and depth < MAX_BLOCK_DEPTH:
-                block = self._plan.blocks.get(ref.target[6:])
-                if block:
-                    yield from self._embedded(self._reader.body(block.source), depth + 1)
+            elif ref.kind == "image" and ref.target.startswith("block:"):
+                name = ref.target[6:]
+                block = self._plan.blocks.get(name)
+                if block and name not in inside:
+                    yield from self._embedded(self._reader.body(block.source), (*inside, name))
 
-    def _resolve(self, page: Page, frag: Fragment, text: Text, found: list[Diagnostic], depth: int, eager: bool) -> str:
+    def _resolve(
+        self, page: Page, frag: Fragment, text: Text, found: list[Diagnostic], inside: tuple[str, ...], eager: bool
+    ) -> str:
         targets = dict.fromkeys((ref.kind, ref.target) for ref in frag.refs if not _embeds(ref))
         found += self._links.faults(page, targets, text.shown)
         changes = []
         for ref in frag.refs:
             if _embeds(ref):
-                start, end = _paragraph_around(frag.html, ref)
-                changes.append((start, end, self._embed(page, ref, text, found, depth)))
+                start, end, before, behind = _paragraph_around(frag.html, ref)
+                changes.append((start, end, before + self._embed(page, ref, text, found, inside) + behind))
             elif ref.kind == "image":
                 changes.append(self._image(page, frag.html, ref, found, eager))
                 eager = False
@@ -121,24 +138,29 @@ class Body:
                 "image-alt", "a picture without a description", *place, "say what it shows: ![a drawn magnet](…)"
             )
 
-    def _embed(self, page: Page, ref: Ref, text: Text, found: list[Diagnostic], depth: int) -> str:
+    def _embed(self, page: Page, ref: Ref, text: Text, found: list[Diagnostic], inside: tuple[str, ...]) -> str:
         scheme, _, name = ref.target.partition(":")
         problem = self._links.resolve(page, ref.target).problem
-        if problem or (scheme == "block" and depth >= MAX_BLOCK_DEPTH):
+        if problem or ref.target in self._plan.unread:
             found += self._links.faults(page, [("image", ref.target)], ())
+            return ""
+        if scheme == "block" and name in inside:
+            place, _ = places.address(self._plan.root, page.source, ref.target, "image")
+            found.append(
+                error("block-in-itself", f'the block "{name}" contains itself', *place, "take one of the two out")
+            )
             return ""
         if scheme == "block":
             block = self._plan.blocks[name]
             frag = self._reader.body(block.source, id_prefix=f"{name}-")
-            return self._resolve(block, frag, text, found, depth + 1, eager=False)
+            return self._resolve(block, frag, text, found, (*inside, name), eager=False)
         if scheme == "cta":
             cta = self.cta(name)
-            made = self.cta_html(cta) if cta else ""
+            text.embeds.append(Embed(self.cta_html(cta) if cta else "", cta.label if cta else ""))
         else:
-            number = 1 + sum(f'id="form-{name}' in embed for embed in text.embeds)
-            made = self.form_html(name, number)
-        text.embeds.append(made)
-        return f'<{EMBED} id="{len(text.embeds) - 1}"></{EMBED}>'
+            number = 1 + sum(f'id="form-{name}"' in e.html or f'id="form-{name}-' in e.html for e in text.embeds)
+            text.embeds.append(Embed(self.form_html(name, number), self._plan.forms[name].spec.button))
+        return placeholder(len(text.embeds) - 1)
 
 
 def absolute(markup: str, origin: str, url: str) -> str:
@@ -151,12 +173,20 @@ def _embeds(ref: Ref) -> bool:
     return ref.kind == "image" and ref.target.startswith(("form:", "block:", "cta:"))
 
 
-def _paragraph_around(markup: str, ref: Ref) -> tuple[int, int]:
-    """The whole paragraph if the embed stands alone in it: a form inside `<p>` is not valid."""
+def placeholder(number: int) -> str:
+    return f'<{EMBED} id="{number}"></{EMBED}>'
+
+
+def _paragraph_around(markup: str, ref: Ref) -> tuple[int, int, str, str]:
+    """What an embed takes the place of, and what goes before and behind it: a form inside `<p>` is not valid."""
     start, end = ref.tag_start, ref.tag_end
-    if markup[max(0, start - 3) : start] == "<p>" and markup[end : end + 4] == "</p>":
-        return start - 3, end + 4
-    return start, end
+    opened = markup.rfind("<p>", 0, start)
+    if opened < 0 or markup.rfind("</p>", 0, start) > opened:
+        return start, end, "", ""
+    first = not markup[opened + 3 : start].strip()
+    closed = markup.find("</p>", end)
+    last = closed >= 0 and not markup[end:closed].strip()
+    return opened if first else start, closed + 4 if last else end, "" if first else "</p>", "" if last else "<p>"
 
 
 def _image_tag(url: str, alt: str, title: str, media: MediaFile | None, eager: bool) -> str:

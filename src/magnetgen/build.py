@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from magnetgen import assets, bundle, cache, config, media, output, pages, plan, scan, theme, yamldoc
+from magnetgen import assets, bundle, cache, config, jobs, markdown, media, output, pages, plan, scan, theme, yamldoc
 from magnetgen.check import check_page, check_site
-from magnetgen.diagnostics import Diagnostic, Report
-from magnetgen.model import MediaFile, Parsed, Skipped
+from magnetgen.diagnostics import Diagnostic, Report, error
+from magnetgen.model import MediaFile, Parsed
 from magnetgen.render import PAGE_JOBS, Rendered, Renderer
-from magnetgen.state import Options, Result, State
+from magnetgen.state import Options, Result, State, Validity
 
 Progress = Callable[[str, int, int], None]
 """Told a stage's name, how much of it is done, and of how much."""
@@ -33,55 +32,66 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
     """Build the site in `root`. Raises OSError, output.RefusedError; faults of content are in the result."""
     started = time.perf_counter()
     state = State(root, options)
-    if (before := state.unchanged_now()) is not None:
+    if (before := state.unchanged()) is not None:
         return before
     report = Report()
     try:
-        settings, settings_doc = config.load(root, options.base_url)
-        report.extend(settings_doc.diagnostics)
-        looks = theme.Theme(root, settings.theme, root / ".magnetgen" / "cache" / "templates")
-    except FileNotFoundError:
-        return Result(diagnostics=(config.missing(root),), seconds=time.perf_counter() - started)
+        result = _build(root, options, state, report, progress)
     except yamldoc.Fault as fault:
-        return Result(diagnostics=fault.diagnostics, seconds=time.perf_counter() - started)
+        result = Result(diagnostics=(*report, *fault.diagnostics), failed=True)
+    return msgspec.structs.replace(result, seconds=time.perf_counter() - started)
+
+
+def _build(root: Path, options: Options, state: State, report: Report, progress: Progress) -> Result:
+    """The pipeline. Raises yamldoc.Fault where settings or theme keep it from beginning."""
+    settings, settings_doc = _settings(root, options, report)
     out = state.out(settings.build.out)
-    manifest = output.read_manifest(root, out)
-    output.check_folder(root, out, manifest)
+    with output.locked(root):
+        looks = theme.Theme(root, settings.theme, root / ".magnetgen" / "cache" / "templates", settings_doc)
+        manifest = output.read_manifest(root, out)
+        output.check_folder(root, out, manifest)
 
-    found = scan.site(root)
-    report.extend(found.diagnostics)
-    parsed = _parse(root, settings, found, options, progress)
-    files = _inspect(root, found, options, report, progress)
-    now = options.now if options.now is not None else time.time()
-    site = plan.make(root, settings, parsed, files, plan.Publish(now, options.drafts, options.future), report)
-    renderer = Renderer(site, looks, _digest(site, looks))
-    report.extend(check_site(site, renderer.links))
+        found = scan.site(root)
+        report.extend(found.diagnostics)
+        parsed = _parse(root, settings, found, options, progress)
+        files = _inspect(root, found, options, report, progress)
+        publish = plan.Publish(state.now(), options.drafts, options.future)
+        site = plan.make(root, settings, parsed, files, publish, report)
+        jobs.assign(site, report)
+        renderer = Renderer(site, looks)
+        report.extend(check_site(site, renderer.links))
 
-    stage = output.Stage(out)
-    stage.discard()
-    try:
-        made = _make(renderer, stage, manifest, options, report, progress)
-        if report.fails(options.strict):
-            return _failed(site, found, report, started)
-        listed = {m.file: output.Listed(m.key, m.size, m.mtime_ns, m.diagnostics) for m in made}
-        changed = [m.file for m in made if m.changed]
-        forms = bundle.forms_json(renderer)
-        removed = output.commit(root, stage, manifest, listed, changed)
-        _write_state_folder(root, forms)
-    finally:
+        stage = output.Stage(out, dry=report.fails(options.strict))
         stage.discard()
-    result = Result(
-        diagnostics=tuple(report),
-        pages=sum(job.kind in PAGE_JOBS and job.kind != "redirect" for job in site.jobs),
-        written=len(changed),
-        unchanged=len(made) - len(changed),
-        removed=removed,
-        skipped=_skipped(site, found),
-        out=str(out),
-        seconds=time.perf_counter() - started,
-    )
-    state.save(result, listed, site.next_instant, theme.folders(root, settings.theme_name))
-    return result
+        try:
+            made = _make(renderer, stage, manifest, options, report, progress)
+            if report.fails(options.strict):
+                return _result(site, found, report)
+            listed = {m.file: output.Listed(m.key, m.refs, m.size, m.mtime_ns, m.diagnostics) for m in made}
+            changed = [m.file for m in made if m.changed]
+            forms = bundle.forms_json(renderer)
+            removed = output.commit(root, stage, manifest, output.Manifest(listed, renderer.keys.space), changed)
+            _write_forms(root, forms)
+        finally:
+            stage.discard()
+        result = _result(site, found, report, out, len(changed), len(made) - len(changed), removed)
+        state.save(result, found, listed, Validity(site.since, site.until))
+        return result
+
+
+def _settings(root: Path, options: Options, report: Report) -> tuple[config.SiteConfig, yamldoc.Document]:
+    """magnetgen.yaml, with its warnings reported. Raises yamldoc.Fault where it cannot be used."""
+    try:
+        settings, doc = config.load(root, options.base_url)
+        pages.PageReader(root, settings)  # so that an extension of Markdown that is not there is told once
+    except FileNotFoundError:
+        raise yamldoc.Fault(config.missing()) from None
+    except markdown.EngineError as exc:
+        hint = "install the extension, or check its name and its extension_configs"
+        place = doc.span(("markdown", "extensions"))
+        raise yamldoc.Fault(error("markdown-extension", str(exc), config.CONFIG_FILE, place, hint)) from None
+    report.extend(doc.diagnostics)
+    return settings, doc
 
 
 def _parse(
@@ -133,52 +143,41 @@ def _inspector(root: Path) -> Callable[[Any], _Seen]:
     return inspect
 
 
-def _digest(site: plan.Plan, looks: theme.Theme) -> bytes:
-    """Of all that every page depends on: theme, settings, forms, blocks, lists in menus."""
-    state = blake2b(looks.digest + cache.code_stamp(), digest_size=16)
-    state.update(site.config.model_dump_json().encode())
-    for form in site.forms.values():
-        state.update(msgspec.msgpack.encode((form.spec, form.home, form.next)))
-    for name, block in sorted(site.blocks.items()):
-        state.update(name.encode() + block.digest)
-    state.update(repr([(c.title, c.base) for c in site.collections.values()]).encode())
-    state.update(repr([(t.title, t.base) for t in site.tags.values()]).encode())
-    state.update(repr((site.card_for(None), site.preview)).encode())
-    for logo in (site.config.theme.get("logo"), site.config.organization.logo):
-        file = site.media.get(str(logo or "").lstrip("/"))
-        state.update(file.digest.encode() if file else b"-")
-    return state.digest()
-
-
 def _make(
     renderer: Renderer, stage: output.Stage, manifest: output.Manifest, options: Options, report: Report, progress: Any
 ) -> list[output.Made]:
     """Every output that is not up to date; the rest as the manifest has it."""
-    jobs = renderer.plan.jobs
+    keys = renderer.keys
     made: dict[int, output.Made] = {}
     todo: list[int] = []
-    for number, job in enumerate(jobs):
+    same_space = manifest.space == keys.space
+    for number, job in enumerate(renderer.plan.jobs):
         listed = None if options.clean else manifest.files.get(job.file)
-        key = renderer.key(job) if listed else b""
-        if listed and job.kind != "discovery" and output.up_to_date(stage.out, job.file, listed, key):
-            made[number] = output.Made(number, job.file, key, listed.size, listed.mtime_ns, False, listed.diagnostics)
+        # What had something to say is made again: a hint may name a file that has come or gone since.
+        if listed is None or listed.diagnostics or job.kind == "discovery":
+            todo.append(number)
+            continue
+        refs = listed.refs if same_space else keys.refs(job)
+        key = keys.key(job, refs)
+        if output.up_to_date(stage.out, job.file, listed, key):
+            made[number] = output.Made(number, job.file, key, refs, listed.size, listed.mtime_ns, False)
         else:
             todo.append(number)
-    if stage.fresh and not todo:
-        return []
     make = functools.partial(_maker, renderer, stage)
     for result in cache.parallel(
         make, todo, options.jobs, output.Made, lambda done: progress("writing", done, len(todo))
     ):
         made[result.number] = result
-    results = [made[number] for number in range(len(jobs))]
+    results = [made[number] for number in range(len(renderer.plan.jobs))]
     for result in results:
-        report.extend(result.diagnostics)
+        if result.diagnostics:
+            report.extend(result.diagnostics)
     return results
 
 
 def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Made]:
     """Makes one output: renders, checks, stages."""
+    keys = renderer.keys
 
     def make(number: int) -> output.Made:
         job = renderer.plan.jobs[number]
@@ -186,7 +185,9 @@ def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Ma
         if job.kind == "media":
             size, mtime, changed = stage.put_copy(job.file, renderer.plan.root / job.source)
         else:
-            if job.kind == "card":
+            if job.kind in ("card", "discovery") and stage.dry:
+                data = b""
+            elif job.kind == "card":
                 data = assets.card(renderer, job)
             elif job.kind == "discovery":
                 data = assets.discovery(renderer, job).encode()
@@ -195,7 +196,8 @@ def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Ma
                 diagnostics = rendered.diagnostics + _page_faults(renderer, job, rendered)
                 data = rendered.html.encode(errors="replace")
             size, mtime, changed = stage.put(job.file, data)
-        return output.Made(number, job.file, renderer.key(job), size, mtime, changed, diagnostics)
+        refs = keys.refs(job)
+        return output.Made(number, job.file, keys.key(job, refs), refs, size, mtime, changed, diagnostics)
 
     return make
 
@@ -210,26 +212,29 @@ def _page_faults(renderer: Renderer, job: plan.Job, rendered: Rendered) -> tuple
     return tuple(check_page(rendered.html, path=path, url=url, noindex=noindex, known=rendered.jsonld))
 
 
-def _failed(site: plan.Plan, found: scan.Scan, report: Report, started: float) -> Result:
+def _result(
+    site: plan.Plan,
+    found: scan.Scan,
+    report: Report,
+    out: Path | None = None,
+    written: int = 0,
+    unchanged: int = 0,
+    removed: int = 0,
+) -> Result:
+    """What is told of the build; without `out` it failed, and nothing was written."""
     return Result(
         diagnostics=tuple(report),
-        pages=len(site.pages),
-        skipped=_skipped(site, found),
-        failed=True,
-        seconds=time.perf_counter() - started,
+        pages=sum(job.kind in PAGE_JOBS and job.kind != "redirect" for job in site.jobs),
+        written=written,
+        unchanged=unchanged,
+        removed=removed,
+        skipped=tuple(sorted((*site.skipped, *found.skipped), key=lambda s: s.path)),
+        out=str(out) if out else "",
+        failed=out is None,
     )
 
 
-def _skipped(site: plan.Plan, found: scan.Scan) -> tuple[Skipped, ...]:
-    return tuple(sorted((*site.skipped, *found.skipped), key=lambda s: s.path))
-
-
-def _write_state_folder(root: Path, forms: bytes) -> None:
-    """forms.json for the handler, and the note that keeps .magnetgen out of version control."""
-    folder = root / ".magnetgen"
-    ignore = folder / ".gitignore"
-    if not ignore.is_file():
-        cache.write_atomically(ignore, b"*\n")
-    target = folder / bundle.FORMS_FILE
+def _write_forms(root: Path, forms: bytes) -> None:
+    target = root / ".magnetgen" / bundle.FORMS_FILE
     if not target.is_file() or target.read_bytes() != forms:
         cache.write_atomically(target, forms)

@@ -1,13 +1,17 @@
 """What is remembered between builds, and the one place that knows of processes.
 
-A cache file is msgpack of frozen structs, with the key of all that its entries depend on besides their own file. A
-file that cannot be read, or has another key, is an empty cache: it costs time, never truth.
+A cache file is msgpack of frozen structs behind a digest of itself, with the key of all that its entries depend on
+besides their own file. A file that is not whole, or has another key, is an empty cache: it costs time, never truth.
 """
 
 from __future__ import annotations
 
+import errno
+import gc
+import importlib.util
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,15 +31,20 @@ R = TypeVar("R")
 PARALLEL_FROM = 400
 """Items below which a second process costs more than it saves (measured: docs/performance.md)."""
 
+_DIGEST = 16
+_TEMPORARY = ".tmp"
 _TICK_NS = 20_000_000
 _COARSE_NS = 2_000_000_000
+
+
+Stamp = tuple[int, int, int, int]
+"""Size, time of change, time of the inode's change (both nanoseconds), inode: equal, the file is the same."""
 
 
 class Entry(msgspec.Struct, frozen=True):
     """A remembered result; `value` is msgpack, decoded when it is asked for."""
 
-    size: int
-    mtime_ns: int
+    stamp: Stamp
     value: msgspec.Raw
 
 
@@ -45,7 +54,7 @@ class _File(msgspec.Struct):
 
 
 class Memo:
-    """Results by file, valid as long as the file's size and time and the common key stay the same."""
+    """Results by file, valid as long as the file's stamp and the common key stay the same."""
 
     def __init__(self, path: Path, key: bytes, kind: Any) -> None:
         self._path = path
@@ -58,7 +67,7 @@ class Memo:
     def get(self, source: Source) -> Any:
         """The remembered result for a file, or None."""
         entry = self._old.get(source.path)
-        if entry is None or entry.size != source.size or entry.mtime_ns != source.mtime_ns:
+        if entry is None or entry.stamp != source.stamp:
             return None
         self._new[source.path] = entry
         return self._decoder.decode(entry.value)
@@ -66,35 +75,50 @@ class Memo:
     def put(self, source: Source, value: bytes, now_ns: int) -> None:
         """Remember msgpack bytes. `now_ns`: when the file was looked at, before it was read."""
         self._changed = True
-        if now_ns - source.mtime_ns > _granularity(source.mtime_ns):
-            self._new[source.path] = Entry(source.size, source.mtime_ns, msgspec.Raw(value))
+        if now_ns - source.mtime_ns > granularity(source.mtime_ns):
+            self._new[source.path] = Entry(source.stamp, msgspec.Raw(value))
 
     def save(self) -> None:
         if self._changed or len(self._new) != len(self._old):
-            write_atomically(self._path, msgspec.msgpack.encode(_File(self._key, self._new)))
+            write_checked(self._path, msgspec.msgpack.encode(_File(self._key, self._new)))
 
     def _load(self) -> dict[str, Entry]:
         found = load(self._path, _File)
         return found.entries if found is not None and found.key == self._key else {}
 
 
-def _granularity(mtime_ns: int) -> int:
+def granularity(mtime_ns: int) -> int:
     """A file changed this short a time ago could change again without its time telling (as in git's index)."""
     return _COARSE_NS if mtime_ns % 1_000_000_000 == 0 else _TICK_NS
 
 
 def load(path: Path, kind: type[T]) -> T | None:
-    """A cache file's content, or None if there is none that fits."""
+    """A cache file's content, or None if there is none that is whole and fits."""
+    data = read_checked(path)
     try:
-        return msgspec.msgpack.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError):
+        return None if data is None else msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.MsgspecError, ValueError):
         return None
+
+
+def read_checked(path: Path) -> bytes | None:
+    """What `write_checked` wrote, or None if it is not there or not whole."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    digest, payload = data[:_DIGEST], data[_DIGEST:]
+    return payload if blake2b(payload, digest_size=_DIGEST).digest() == digest else None
+
+
+def write_checked(path: Path, payload: bytes) -> None:
+    write_atomically(path, blake2b(payload, digest_size=_DIGEST).digest() + payload)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """The old file or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
@@ -103,9 +127,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed builds left half written. Only under the lock: a running build has such files, too."""
+    for pattern in (f".*{_TEMPORARY}", f"cache/.*{_TEMPORARY}", f"cache/templates/.*{_TEMPORARY}"):
+        for file in folder.glob(pattern):
+            file.unlink(missing_ok=True)
+
+
 @cache
 def code_stamp() -> bytes:
-    """A digest of magnetgen's own files, by size and time: another version has another cache."""
+    """A digest of magnetgen's own files and of the parts that shape its output, by size and time."""
     state = blake2b(__version__.encode(), digest_size=16)
     package = Path(__file__).parent
     for base, folders, files in os.walk(package):
@@ -113,6 +144,10 @@ def code_stamp() -> bytes:
         for name in sorted(files):
             info = os.stat(f"{base}/{name}")
             state.update(f"{name}\0{info.st_size}\0{info.st_mtime_ns}\0".encode())
+    for part in ("jinja2", "markdown", "PIL", "pyromark", "selectolax", "typst"):
+        spec = importlib.util.find_spec(part)
+        changed = Path(spec.origin).parent.stat().st_mtime_ns if spec and spec.origin else 0
+        state.update(f"{part}\0{changed}\0".encode())
     return state.digest()
 
 
@@ -141,31 +176,46 @@ def parallel(
             yield work(item)
             progress(number)
         return
+    # Only here: the import takes 40 ms, which small sites need not pay.
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     decoder = msgspec.msgpack.Decoder(list[kind])
     size = max(16, min(500, len(items) // (jobs * 8)))
     chunks = [items[i : i + size] for i in range(0, len(items), size)]
     done = 0
     # Forked workers share the plan without a copy; no thread runs yet at this point of a build.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
-    with context.Pool(min(jobs, len(chunks)), _start_worker, (make,)) as pool:
-        for packed in pool.imap(_run_chunk, chunks):
+    gc.freeze()  # what is shared now is garbage to nobody: no collection touches it, so the kernel copies less
+    pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _start_worker, (make,))
+    try:
+        for packed in pool.map(_run_chunk, chunks):
             results = decoder.decode(packed)
             yield from results
             done += len(results)
             progress(done)
+    except BrokenProcessPool:
+        raise ChildProcessError(errno.ECHILD, "a worker process was killed; is there enough memory?") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 _work: Callable[[Any], Any]
 
 
 def _start_worker(make: Callable[[], Callable[[Any], Any]]) -> None:
-    import gc
-    import signal
-
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C and ends the pool
-    gc.freeze()
+    _die_with_parent()
     _work = make()
+
+
+def _die_with_parent() -> None:
+    """A worker of a killed build must not go on writing into the next one's stage."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _run_chunk(items: Sequence[Any]) -> bytes:

@@ -46,14 +46,12 @@ def build(site: Path, style: str, quiet: bool, jobs: int | None, strict: bool, *
     from magnetgen.state import Options, State
 
     options = Options(jobs=jobs or default_jobs(), strict=strict, now=_source_date(), **wishes)
-    base_url = options.base_url
-    if base_url is not None and not base_url.startswith(("http://", "https://")):
-        raise click.UsageError(f"--base-url needs an absolute address, not {base_url!r}")
+    _check_address(options.base_url)
     if not site.is_dir():
         raise click.UsageError(f"there is no folder {site}")
     try:
         # An unchanged site is told without importing what builds one.
-        result = State(site, options).unchanged_now() or _build(site, options, quiet or style != "text")
+        result = State(site, options).unchanged() or _build(site, options, quiet or style != "text")
     except OSError as exc:
         _fail(exc, style)
     _report(result, site, style, quiet)
@@ -68,6 +66,20 @@ def _build(site: Path, options: Any, silent: bool) -> Result:
         return program.build(site, options, _progress(silent))
     except RefusedError as exc:
         raise click.UsageError(str(exc)) from None
+
+
+def _check_address(base_url: str | None) -> None:
+    if base_url is None:
+        return
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(base_url)
+        whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True) and " " not in base_url
+    except ValueError:
+        whole = False
+    if not whole or parts.query or parts.fragment:
+        raise click.UsageError(f"--base-url needs an absolute address such as https://example.com, not {base_url!r}")
 
 
 def _source_date() -> float | None:
@@ -164,7 +176,7 @@ def _fail(exc: OSError, style: str) -> NoReturn:
         from magnetgen import diagnostics
         from magnetgen.state import Result
 
-        found = diagnostics.error("io", message, str(exc.filename or "."), hint="nothing was written")
+        found = diagnostics.error("io", message, str(exc.filename or "."), hint="mend that and build again")
         click.echo(diagnostics.dump_json(_as_json(Result(diagnostics=(found,), failed=True))))
     else:
         click.echo(f"magnetgen: {message}", err=True)
@@ -184,6 +196,7 @@ def new_site(folder: Path, title: str | None, base_url: str) -> None:
     """Make a small site in DIR that builds at once: a post, a landing page, a form."""
     from magnetgen import scaffold
 
+    _check_address(base_url)
     try:
         made = scaffold.new_site(folder, title, base_url)
     except scaffold.RefusedError as exc:
@@ -200,7 +213,8 @@ def schema(kind: str) -> None:
     import json
 
     from magnetgen.config import SiteConfig
-    from magnetgen.schema import FormMeta, PageMeta, Strict, json_schema
+    from magnetgen.frontmatter import FormMeta, PageMeta
+    from magnetgen.schema import Strict, json_schema
 
     models: dict[str, type[Strict]] = {"config": SiteConfig, "page": PageMeta, "form": FormMeta}
     model = models[kind]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from magnetgen import yamldoc
 from magnetgen.diagnostics import Diagnostic, Span, error
-from magnetgen.schema import Language, PageMeta, Person, Strict, Title, faults, person, refuse, validate
+from magnetgen.frontmatter import PageMeta
+from magnetgen.schema import Author, Language, Strict, Title, faults, refuse, validate
 
 CONFIG_FILE = "magnetgen.yaml"
 DESTINATION_KINDS = ("webhook", "slack", "hubspot", "kit", "mailchimp", "brevo", "listmonk")
@@ -21,7 +22,11 @@ _FREE = frozenset({"theme", "extension_configs"})
 
 
 def _base_url(value: Any) -> Any:
-    parts = urllib.parse.urlsplit(value) if isinstance(value, str) else None
+    try:
+        parts = urllib.parse.urlsplit(value) if isinstance(value, str) and not re.search(r"\s", value) else None
+        _ = parts and parts.port  # raises where it is not a number
+    except ValueError:
+        parts = None
     if not parts or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise refuse(
             "base-url",
@@ -39,18 +44,11 @@ def _timezone(value: Any) -> Any:
     return value
 
 
-def _brand(settings: dict[str, Any]) -> None:
-    brand = settings.get("brand")
-    if brand is not None and not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", str(brand)):
-        raise refuse("theme-brand", f'"{brand}" is not a colour', 'write it as "#0a5" or "#00aa55", in quotes')
-
-
 def _theme(value: Any) -> Any:
     settings = {"name": value} if isinstance(value, str) else value
-    if isinstance(settings, dict):
-        _brand(settings)
-        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", str(settings.get("name", "lodestone"))):
-            raise refuse("theme-name", f'"{settings["name"]}" is not a theme\'s name', "it is a folder below themes/")
+    name = str(settings.get("name") or "lodestone") if isinstance(settings, dict) else "-"
+    if isinstance(settings, dict) and not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
+        raise refuse("theme-name", f'"{name}" is not a theme\'s name', "it is a folder below themes/")
     return settings
 
 
@@ -58,20 +56,27 @@ class Organization(Strict):
     """Who publishes the site."""
 
     name: str = ""
+    """Without it, the site's title."""
     url: str = ""
+    """Without it, base_url."""
     logo: str = ""
+    """Picture in media/; also in the header if the theme has none."""
     same_as: list[str] = []
     """Profiles elsewhere that are the same organisation."""
 
 
 class MenuEntry(Strict):
     label: str
+    """Text of the link."""
     url: str
+    """Where it leads."""
 
 
 class Menus(Strict):
     main: list[MenuEntry] | None = None
+    """Header, left to right; without it, the collections."""
     footer: list[MenuEntry] = []
+    """Footer, left to right."""
 
 
 class Defaults(Strict):
@@ -80,11 +85,14 @@ class Defaults(Strict):
     files: str
     """Relative to content/; `*` within a folder, `**` across folders."""
     values: dict[str, Any]
+    """Front matter; what a file says itself wins."""
 
 
 class Cta(Strict):
     label: str
+    """Text of the button."""
     url: str
+    """Where it leads: an address of the site or an absolute one."""
     text: str = ""
     """A sentence above the button."""
 
@@ -93,18 +101,26 @@ class Destination(Strict):
     """Where leads go. Values of *_env are names of environment variables."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    """By which a form's `notify` names it."""
     kind: Literal["webhook", "slack", "hubspot", "kit", "mailchimp", "brevo", "listmonk"]
+    """What receives the leads."""
     url_env: str = ""
+    """Environment variable with the address."""
     secret_env: str = ""
+    """Environment variable with the secret that signs."""
     key_env: str = ""
+    """Environment variable with the API key."""
     list_env: str = ""
+    """Environment variable with the list's id."""
 
 
 class Handler(Strict):
     provider: Literal["magnetgen", "netlify-forms", "external"] = "magnetgen"
+    """`magnetgen`, Netlify's forms, or any other endpoint."""
     url: str = "api"
     """Below base_url, or an absolute URL. With `external`: the form endpoint; `{form}` stands for the form's name."""
     destinations: list[Destination] = []
+    """Where leads go."""
 
     @model_validator(mode="after")
     def _endpoint(self) -> Handler:
@@ -117,17 +133,21 @@ class Handler(Strict):
 
 class MarkdownSettings(Strict):
     engine: Literal["pyromark", "python-markdown"] = "pyromark"
+    """`pyromark` is CommonMark; `python-markdown` is slower, for sites that need its extensions."""
     extensions: list[str] = []
     """Of Python-Markdown."""
     extension_configs: dict[str, Any] = {}
+    """Settings of the extensions, by extension."""
 
 
 class Feed(Strict):
     limit: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Newest posts in the feed."""
 
 
 class Build(Strict):
     out: str = "public"
+    """Output folder, relative to the site."""
 
 
 class Seo(Strict):
@@ -141,36 +161,54 @@ class SiteConfig(Strict):
     """magnetgen.yaml."""
 
     title: Title
+    """Shown in the header, in browser tabs and in link previews."""
     base_url: Annotated[str, BeforeValidator(_base_url)]
+    """Where the site will be, absolute; a path is the prefix of every address."""
     language: Language = "en"
+    """Language of the site, such as `en` or `pt-BR`; a page may have its own."""
     timezone: Annotated[str, BeforeValidator(_timezone)] = "UTC"
     """Dates without offset are in it."""
     description: str = ""
-    author: Annotated[Person, BeforeValidator(person)] | None = None
+    """What the site is about; on the generated home page, in the feed and in structured data."""
+    author: Author | None = None
+    """Name, or `{name, url}`; who wrote the pages that name nobody."""
     organization: Organization = Organization()
-    theme: Annotated[dict[str, Any], BeforeValidator(_theme)] = {"name": "lodestone"}
+    """Who publishes the site; its name is the title unless given."""
+    theme: Annotated[dict[str, Any], BeforeValidator(_theme, json_schema_input_type=str | dict[str, Any])] = {
+        "name": "lodestone"
+    }
     """Name of the theme, or `{name, brand, logo, words, …}`."""
     menus: Menus = Menus()
+    """Links in the header and the footer."""
     privacy_url: str = ""
+    """Page that is linked below every form."""
     image: str = ""
     """Picture for social networks where a page has none; otherwise a card is made."""
     defaults: list[Defaults] | None = None
+    """Front matter for many files; without it, posts have the layout `post` and the form `newsletter`."""
     ctas: dict[str, Cta] = {}
+    """Calls to action by name, for `cta:` links and the key `cta`."""
     handler: Handler = Handler()
+    """Who receives the forms."""
     markdown: MarkdownSettings = MarkdownSettings()
+    """How Markdown is read."""
     pagination: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Pages on one list page."""
     feed: Feed = Feed()
+    """The Atom feed, /feed.xml."""
     social_cards: bool = False
     """Make a picture for social networks for every page that has none."""
     seo: Seo = Seo()
+    """Files for machines that are off by default."""
     build: Build = Build()
+    """Where the output goes."""
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         """Path of base_url with `/` at both ends: `/` or `/repo/`."""
         return urllib.parse.urlsplit(self.base_url).path or "/"
 
-    @property
+    @cached_property
     def origin(self) -> str:
         parts = urllib.parse.urlsplit(self.base_url)
         return f"{parts.scheme}://{parts.netloc}"
@@ -178,10 +216,6 @@ class SiteConfig(Strict):
     @property
     def publisher(self) -> str:
         return self.organization.name or self.title
-
-    @property
-    def theme_name(self) -> str:
-        return str(self.theme.get("name", "lodestone"))
 
     @property
     def zone(self) -> ZoneInfo:
@@ -203,14 +237,9 @@ def load(root: Path, base_url: str | None = None) -> tuple[SiteConfig, yamldoc.D
     return config, doc
 
 
-def missing(root: Path) -> Diagnostic:
-    return error(
-        "config-missing",
-        f"there is no {CONFIG_FILE} in {root.name or root}",
-        CONFIG_FILE,
-        Span(1),
-        "`magnetgen new site DIR` makes a site",
-    )
+def missing() -> Diagnostic:
+    hint = "`magnetgen new site DIR` makes a site; `--site DIR` names one elsewhere"
+    return error("config-missing", f"there is no {CONFIG_FILE} here", CONFIG_FILE, Span(1), hint)
 
 
 def _default_faults(doc: yamldoc.Document) -> list[Diagnostic]:

@@ -39,6 +39,7 @@ class Links:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._memo: dict[tuple[str, str, str], Address] = {}
+        self._images: dict[str, MediaFile | None] = {}
         self._suggestions = 0
         self._sources = sorted({*plan.by_source, *plan.media})
         self._pictures = [s for s in self._sources if posixpath.splitext(s)[1].lower() in (*RASTER, ".svg")]
@@ -65,7 +66,10 @@ class Links:
 
     def image(self, source: str, target: str) -> MediaFile | None:
         """A picture of the site by an address in `source`, or None."""
-        return self._plan.media.get(resolve_file(source, split_fragment(target)[0]))
+        memo = target if target.startswith("/") else f"{posixpath.dirname(source)}\0{target}"
+        if memo not in self._images:
+            self._images[memo] = self._plan.media.get(resolve_file(source, split_fragment(target)[0]))
+        return self._images[memo]
 
     def faults(self, page: Page, targets: Iterable[tuple[str, str]], shown: Iterable[str]) -> Iterable[Diagnostic]:
         """Each address of a page that leads nowhere, with its place: E from Markdown, W from raw HTML."""
@@ -82,6 +86,9 @@ class Links:
         known = {*page.anchors, "", "top", "mg-main", *(f"form-{form}" for form in shown)}
         if name in known:
             return Address(target)
+        inside = f"{page.title}-{name}"
+        if page.layout == "block" and inside in known:  # a block's headings carry its name
+            return Address(f"#{inside}")
         return Address(target, problem=self._no_anchor(name, page.anchors, "this page"))
 
     def _resolve(self, page: Page, target: str, kind: str) -> Address:
@@ -106,6 +113,8 @@ class Links:
             return Address(self.site(plan.config.ctas[name].url).url)
         if scheme == "block" and name in plan.blocks:
             return Address(f"block:{name}")
+        if f"{scheme}:{name}" in plan.unread:
+            return Address("#")  # its own fault is told at its file
         declared: dict[str, Iterable[str]] = {"form": plan.forms, "cta": plan.config.ctas, "block": plan.blocks}
         known = declared[scheme]
         where = {
@@ -150,7 +159,7 @@ class Links:
     def _to_page(self, page: Page, tail: str) -> Address:
         url = self._plan.url(page.path) + tail
         anchor = unquote_path(tail.partition("#")[2])
-        if anchor and anchor not in page.anchors and not anchor.startswith("form-"):
+        if anchor and anchor not in page.anchors and anchor not in _form_anchors(page):
             return Address(url, problem=self._no_anchor(anchor, page.anchors, page.source))
         return Address(url)
 
@@ -228,3 +237,9 @@ class Links:
             if self._suggestions <= MAX_SUGGESTIONS
             else ""
         )
+
+
+def _form_anchors(page: Page) -> set[str]:
+    """The forms that stand on a page, as anchors."""
+    embedded = {image[5:] for image in page.images if image.startswith("form:")}
+    return {f"form-{name}" for name in embedded | {page.form or ""}}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from magnetgen import text
@@ -17,12 +17,15 @@ from magnetgen.diagnostics import Span
 from magnetgen.model import Fragment, Heading, Ref
 
 RESERVED_IDS = ("mg-main",)
-"""Ids of the page around the text."""
+RESERVED_PREFIXES = ("form-", "fn-", "fnref-")
+"""Ids of the page around the text, of forms and of footnotes: no heading takes one."""
 
 _HEADING = re.compile(r"<h([1-6])((?:\s[^>]*)?)>(.*?)</h\1>", re.S)
 _HEADING_ATTRS = re.compile(r"\s*\{((?:\s*[#.][^\s{}#.]+)+)\s*\}\s*$")
 _ID = re.compile(r"\bid=[\"']([^\"']+)[\"']")
 _ANY_ID = re.compile(r"<[a-zA-Z][^<>]*?\sid=[\"']?([^\"'\s>]+)")
+_OTHER_ID = re.compile(r"<(?!h[1-6]\b)[a-zA-Z][^<>]*?\sid=[\"']?([^\"'\s>]+)")
+_CLASS = re.compile(r"\bclass=[\"']([^\"']+)[\"']")
 _TAGS = re.compile(r"<[^>]+>")
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.S)
 _ONLY_STRONG = re.compile(r"\s*<strong>(?:(?!</?strong>).)*</strong>\s*", re.S)
@@ -30,26 +33,43 @@ _BUTTON = re.compile(r'<p><strong>(<a href="[^"]*"(?: title="[^"]*")?)>((?:(?!</
 _ALIGN = re.compile(r'<(t[hd])((?:\s[^>]*?)??)\s*style="text-align:\s*(left|center|right);?"')
 _TABLE = re.compile(r"<table>(.*?)</table>", re.S)
 _HEADER_CELL = re.compile(r"<th\b[^>]*>(.*?)</th>", re.S)
-_TASK = re.compile(r'<li>(\s*(?:<p>)?)<input disabled="" type="checkbox"( checked="")?\s*/>\s*')
+_TASK = re.compile(
+    r'<li>(\s*(?:<p>)?)<input disabled="" type="checkbox"( checked="")?\s*/>\s*(.*?)(?=</p>|</li>|\n?<(?:ul|ol|p|pre|blockquote))',
+    re.S,
+)
 _NOTE = re.compile(
     r'<div class="footnote-definition" id="([^"]*)"><sup class="footnote-definition-label">(\d+)</sup>\n?(.*?)</div>\n?',
     re.S,
 )
 _NOTE_REF = re.compile(r'<sup class="footnote-reference"><a href="#([^"]*)">')
+_NOTE_MARK = re.compile(r'<sup\b[^>]*\bid="[^"]*fnref.*?</sup>', re.S)
 _OPAQUE = r"<!--.*?-->|<(?:script|style|textarea|template)\b.*?</(?:script|style|textarea|template)>"
 _PLAIN_REF = re.compile(r"<(a|img)\s[^>]*>", re.S)
+_CANDIDATE = re.compile(r"\s*([^\s,]+)[^,]*,?")
 _RAW_HTML = re.compile(r"<[a-zA-Z!/]")
 _RAW_REF = re.compile(
     rf"{_OPAQUE}|<(?P<tag>[a-zA-Z][\w-]*)(?:\s+[^\s=>/\"']+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'>]+))?)*\s*/?>",
     re.S | re.I,
 )
-_ADDRESS = re.compile(r"\s(href|src|poster|action)\s*=\s*(\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.I)
+_ADDRESS = re.compile(r"\s(href|srcset|src|poster|action)\s*=\s*(\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.I)
 
 Engine = Callable[[str], str]
 
 
+PYTHON_MARKDOWN_EXTENSIONS = (
+    "abbr", "def_list", "fenced_code", "footnotes", "md_in_html", "tables", "sane_lists", "smarty",
+)  # fmt: skip
+"""What Python-Markdown has unless the settings name others: `extra` without attribute lists, which would take
+braces in headings for attributes.
+"""
+
+
+class EngineError(Exception):
+    """The engine cannot be made as the settings want it."""
+
+
 def engine(name: str, extensions: tuple[str, ...] = (), configs: dict[str, Any] | None = None) -> Engine:
-    """A function from Markdown to HTML. Raises ImportError where an extension is not installed."""
+    """A function from Markdown to HTML. Raises EngineError where an extension cannot be used."""
     return _python_markdown(extensions, configs or {}) if name == "python-markdown" else _pyromark()
 
 
@@ -75,8 +95,11 @@ def _options() -> Any:
 def _python_markdown(extensions: tuple[str, ...], configs: dict[str, Any]) -> Engine:
     import markdown
 
-    chosen = list(extensions) or ["extra", "sane_lists", "smarty"]
-    converter = markdown.Markdown(extensions=chosen, extension_configs=configs, output_format="html")
+    chosen = extensions or PYTHON_MARKDOWN_EXTENSIONS
+    try:
+        converter = markdown.Markdown(extensions=chosen, extension_configs=configs, output_format="html")
+    except Exception as exc:  # an extension is anybody's code, and its options are the writer's
+        raise EngineError(f"Python-Markdown cannot use these extensions: {exc}") from exc
     return lambda body: converter.reset().convert(body)
 
 
@@ -89,13 +112,14 @@ def fragment(body: str, render: Engine, id_prefix: str = "") -> Fragment:
     if "<table" in out:
         out = _TABLE.sub(_table, _ALIGN.sub(r'<\1\2 class="align-\3"', out))
     if '<input disabled=""' in out:
-        out = _TASK.sub(r'<li class="task">\1<input type="checkbox" disabled\2> ', out).replace('checked=""', "checked")
+        out = _TASK.sub(r'<li class="task">\1<label><input type="checkbox" disabled\2> \3</label>', out)
+        out = out.replace(' disabled checked=""', " disabled checked")
     if 'class="footnote-' in out:
         out = _footnotes(out, id_prefix)
     out = _BUTTON.sub(r'<p class="actions">\1 class="button">\2</a></p>', out)
     out = out.replace(" />", ">")
     refs = _raw_refs(out) if _RAW_HTML.search(body) else _plain_refs(out)
-    return Fragment(out, tuple(headings), refs, first_paragraph(out), text.count_words(body))
+    return Fragment(out, tuple(headings), refs)
 
 
 def plain(markup: str) -> str:
@@ -114,7 +138,7 @@ def first_paragraph(markup: str) -> str:
         inner = match[1]
         if _ONLY_STRONG.fullmatch(inner):
             continue
-        found = plain(inner)
+        found = plain(_NOTE_MARK.sub("", inner))
         if any(c.isalnum() for c in found):
             return found
     return ""
@@ -123,12 +147,14 @@ def first_paragraph(markup: str) -> str:
 def _headings(out: str, headings: list[Heading], id_prefix: str) -> str:
     """Ids, `{#id .class}`, and one level down if the text has a level-one heading: the page has its own."""
     shift = 1 if "<h1" in out else 0
-    seen = set(RESERVED_IDS)
+    # An id in the writer's own HTML is taken, too.
+    seen = {*RESERVED_IDS, *_OTHER_ID.findall(out)} if "id=" in out else set(RESERVED_IDS)
 
     def replace(match: re.Match[str]) -> str:
         level = min(6, int(match[1]) + shift)
         attrs, inner = match[2], match[3]
-        classes: tuple[str, ...] = ()
+        styled = _CLASS.search(attrs)
+        classes = tuple(styled[1].split()) if styled else ()
         wanted = given = _ID.search(attrs)
         found = _HEADING_ATTRS.search(inner)
         name = given[1] if given else ""
@@ -141,6 +167,8 @@ def _headings(out: str, headings: list[Heading], id_prefix: str) -> str:
                     classes += (token[1:],)
         label = plain(inner)
         base = name or id_prefix + (text.slug(label) or "section")
+        if base.startswith(RESERVED_PREFIXES):
+            base = f"h-{base}"
         unique = base
         number = 2
         while unique in seen:
@@ -148,7 +176,9 @@ def _headings(out: str, headings: list[Heading], id_prefix: str) -> str:
         seen.add(unique)
         headings.append(Heading(level, unique, label, classes))
         rest = attrs.replace(wanted[0], "").rstrip() if wanted else attrs.rstrip()
-        style = f' class="{html.escape(" ".join(classes))}"' if classes and "class=" not in rest else ""
+        if styled:
+            rest = rest.replace(styled[0], "").rstrip()
+        style = f' class="{html.escape(" ".join(classes))}"' if classes else ""
         return f'<h{level} id="{html.escape(unique)}"{style}{rest}>{inner}</h{level}>'
 
     return _HEADING.sub(replace, out)
@@ -184,33 +214,33 @@ def _footnotes(out: str, id_prefix: str) -> str:
     out = _NOTE.sub(definition, out)
     out = _NOTE_REF.sub(reference, out)
     notes = [_NOTE_REF.sub(reference, note) for note in notes]
-    return out + '<section class="footnotes">\n<ol>\n' + "".join(notes) + "</ol>\n</section>\n" if notes else out
+    return out + '<div class="footnotes">\n<ol>\n' + "".join(notes) + "</ol>\n</div>\n" if notes else out
 
 
 def _plain_refs(out: str) -> tuple[Ref, ...]:
     """Links and pictures of a text without HTML of its own."""
-    return tuple(ref for match in _PLAIN_REF.finditer(out) if (ref := _ref(match[1], match, out)))
+    return tuple(ref for match in _PLAIN_REF.finditer(out) for ref in _refs(match[1], match, out))
 
 
 def _raw_refs(out: str) -> tuple[Ref, ...]:
     """The same where the writer mixed in HTML: any tag with an address, not in comments and scripts."""
-    found = []
-    for match in _RAW_REF.finditer(out):
-        if match["tag"] and (ref := _ref(match["tag"].lower(), match, out)):
-            found.append(ref)
-    return tuple(found)
+    tags = (match for match in _RAW_REF.finditer(out) if match["tag"])
+    return tuple(ref for match in tags for ref in _refs(match["tag"].lower(), match, out))
 
 
-def _ref(tag: str, match: re.Match[str], out: str) -> Ref | None:
-    address = _ADDRESS.search(match[0])
-    if address is None:
-        return None
-    group = next(i for i in (3, 4, 5) if address[i] is not None)
-    start = match.start() + address.start(group)
-    end = match.start() + address.end(group)
-    kind = "image" if tag == "img" else "link" if tag in ("a", "area") else "other"
-    target = html.unescape(out[start:end])
-    return Ref(kind, target, start, end, match.start(), match.end())
+def _refs(tag: str, match: re.Match[str], out: str) -> Iterator[Ref]:
+    """Every address of one tag. Only the first of a picture stands for the picture itself."""
+    for number, address in enumerate(_ADDRESS.finditer(match[0])):
+        group = next(i for i in (3, 4, 5) if address[i] is not None)
+        start = match.start() + address.start(group)
+        end = match.start() + address.end(group)
+        if address[1].lower() == "srcset":
+            for part in _CANDIDATE.finditer(out, start, end):
+                yield Ref("other", html.unescape(part[1]), part.start(1), part.end(1), match.start(), match.end())
+            continue
+        image = tag == "img" and number == 0 and "srcset" not in match[0]
+        kind = "image" if image else "link" if tag in ("a", "area") else "other"
+        yield Ref(kind, html.unescape(out[start:end]), start, end, match.start(), match.end())
 
 
 def splice(markup: str, changes: list[tuple[int, int, str]]) -> str:
@@ -248,8 +278,9 @@ def locate(body: str, target: str, kind: str, first_line: int) -> tuple[Span, bo
         if isinstance(inner, dict) and text.unquote_path(inner["dest_url"]) == wanted:
             chunk = raw[where["start"] : where["end"]].decode()
             offset = len(raw[: where["start"]].decode())
-            inside = max(chunk.rfind(inner["dest_url"]), 0)
-            length = len(inner["dest_url"]) if chunk.rfind(inner["dest_url"]) >= 0 else len(chunk)
+            inside = chunk.rfind(inner["dest_url"]) if inner["dest_url"] else -1
+            length = len(inner["dest_url"]) if inside >= 0 else len(chunk)
+            inside = max(inside, 0)
             return span_at(body, offset + inside, length, first_line), True
     for spelling in (target, wanted, html.escape(target)):
         at = body.find(spelling) if spelling else -1

@@ -20,6 +20,13 @@ class Source(Struct, frozen=True):
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
+
+    @property
+    def stamp(self) -> tuple[int, int, int, int]:
+        """What changes when the file does, even where its time was set back."""
+        return (self.size, self.mtime_ns, self.ctime_ns, self.inode)
 
 
 class Skipped(Struct, frozen=True):
@@ -57,8 +64,6 @@ class Fragment(Struct, frozen=True):
     html: str
     headings: tuple[Heading, ...]
     refs: tuple[Ref, ...]
-    first_paragraph: str
-    words: int
 
 
 class Page(Struct, frozen=True):

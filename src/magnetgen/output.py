@@ -7,15 +7,21 @@ be there is written down, so that a build killed half way leaves nothing that th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from magnetgen.cache import load, write_atomically
+from magnetgen.cache import load, sweep, write_atomically, write_checked
 from magnetgen.diagnostics import Diagnostic
+
+try:
+    import fcntl
+except ImportError:  # Windows: builds there are not kept apart
+    fcntl = None  # type: ignore[assignment]
 
 MARKER = ".magnetgen"
 _MARKER_TEXT = b"This folder is written by magnetgen; what is put here by hand may be replaced.\n"
@@ -23,11 +29,12 @@ _STAGE = ".magnetgen-stage"
 
 
 class Made(msgspec.Struct, frozen=True):
-    """An output as it was made: the job's number, its key, the file's size and time, and what was found."""
+    """An output as it was made: the job's number, its key and refs (see keys.py), the file's size and time, and what was found."""
 
     number: int
     file: str
     key: bytes
+    refs: bytes
     size: int
     mtime_ns: int
     changed: bool
@@ -38,15 +45,20 @@ class Listed(msgspec.Struct, frozen=True):
     """An output in the manifest."""
 
     key: bytes
+    refs: bytes
     size: int
     mtime_ns: int
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 class Manifest(msgspec.Struct):
-    """What the last build wrote, and (`pending`) what a build was about to write when it was last heard of."""
+    """What the last build wrote, and (`pending`) what a build was about to write when it was last heard of.
+
+    space: see keys.py.
+    """
 
     files: dict[str, Listed] = {}
+    space: bytes = b""
     pending: tuple[str, ...] = ()
 
 
@@ -57,13 +69,17 @@ class RefusedError(Exception):
 class Stage:
     """Where changed files wait until the whole build is known to be right. Used by workers, too."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, dry: bool = False) -> None:
+        """`dry`: nothing is written; what is made is only looked at for faults."""
         self.out = out
+        self.dry = dry
         self.fresh = not out.exists()
         self.folder = out.with_name(f".{out.name}{_STAGE}") if self.fresh else out / _STAGE
 
     def put(self, file: str, data: bytes) -> tuple[int, int, bool]:
         """Stage a file if it differs from the one in place. (size, mtime_ns, changed)."""
+        if self.dry:
+            return len(data), 0, False
         if not self.fresh:
             same = _same(self.out / file, data)
             if same is not None:
@@ -73,6 +89,8 @@ class Stage:
     def put_copy(self, file: str, source: Path) -> tuple[int, int, bool]:
         """Stage a copy of a file whose name says its content: one of the same size in place is the same."""
         size = source.stat().st_size
+        if self.dry:
+            return size, 0, False
         if (
             not self.fresh
             and (there := _stat(self.out / file))
@@ -135,17 +153,35 @@ def _equal(one: Path, other: Path) -> bool:
     return filecmp.cmp(one, other, shallow=False)
 
 
+@contextlib.contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """One build of a site at a time: a second one waits. The lock goes with the process, however that ends."""
+    folder = root / ".magnetgen"
+    ignore = folder / ".gitignore"
+    if not ignore.is_file():
+        write_atomically(ignore, b"*\n")
+    with (folder / "lock").open("a") as handle:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        sweep(folder)
+        yield
+
+
 def check_folder(root: Path, out: Path, manifest: Manifest) -> None:
     """Raises RefusedError unless `out` is new, empty, or one that magnetgen made."""
-    resolved = out.resolve()
-    if resolved == root.resolve() or root.resolve().is_relative_to(resolved):
+    resolved, site = out.resolve(), root.resolve()
+    if resolved == site or site.is_relative_to(resolved):
         raise RefusedError(f"{out} holds the site itself: choose a folder of its own, such as public")
-    inside = resolved.relative_to(root.resolve()).parts[:1] if resolved.is_relative_to(root.resolve()) else ()
+    inside = resolved.relative_to(site).parts[:1] if resolved.is_relative_to(site) else ()
     if inside in (("content",), ("media",), ("themes",), ("templates",), (".magnetgen",), (".git",)):
         raise RefusedError(f"{out} is a folder of the site's sources: choose another, such as public")
     if out.exists() and not out.is_dir():
         raise RefusedError(f"{out} is not a folder")
-    if out.is_dir() and not (out / MARKER).is_file() and any(p.name != _STAGE for p in out.iterdir()):
+    if not out.is_dir() or (out / MARKER).is_file():
+        return
+    # A first build that was killed may have left files without the marker; the manifest knows of them.
+    known = {_STAGE, *(file.split("/")[0] for file in (*manifest.files, *manifest.pending))}
+    if any(path.name not in known for path in out.iterdir()):
         raise RefusedError(
             f"{out} is not empty, and not made by magnetgen: empty it, or choose another folder with --out"
         )
@@ -162,7 +198,9 @@ def up_to_date(out: Path, file: str, listed: Listed | None, key: bytes) -> bool:
 def manifest_path(root: Path, out: Path) -> Path:
     from hashlib import blake2b
 
-    name = blake2b(os.fsencode(str(out.resolve())), digest_size=6).hexdigest()
+    resolved, site = out.resolve(), root.resolve()
+    place = resolved.relative_to(site) if resolved.is_relative_to(site) else resolved  # a site may move with its output
+    name = blake2b(os.fsencode(str(place)), digest_size=6).hexdigest()
     return root / ".magnetgen" / "cache" / f"manifest-{name}.mpk"
 
 
@@ -170,28 +208,29 @@ def read_manifest(root: Path, out: Path) -> Manifest:
     return load(manifest_path(root, out), Manifest) or Manifest()
 
 
-def commit(root: Path, stage: Stage, old: Manifest, new: dict[str, Listed], changed: Iterable[str]) -> int:
+def commit(root: Path, stage: Stage, old: Manifest, new: Manifest, changed: Iterable[str]) -> int:
     """Move what is staged into place, remove what the last build wrote and this one does not. → files removed."""
     out, moves = stage.out, list(changed)
-    gone = [file for file in {*old.files, *old.pending} if file not in new]
+    gone = [file for file in {*old.files, *old.pending} if file not in new.files]
     if moves or gone:
         pending = tuple({*old.pending, *moves})
-        write_atomically(manifest_path(root, out), msgspec.msgpack.encode(Manifest(old.files, pending)))
+        write_checked(manifest_path(root, out), msgspec.msgpack.encode(Manifest(old.files, old.space, pending)))
     if stage.fresh and moves:
         (stage.folder / MARKER).write_bytes(_MARKER_TEXT)
         out.parent.mkdir(parents=True, exist_ok=True)
         stage.folder.rename(out)
         moves = []
+    if moves and not (out / MARKER).is_file():
+        (stage.folder / MARKER).write_bytes(_MARKER_TEXT)
+        _move(stage.folder / MARKER, out / MARKER)
     blocked = [file for file in moves if not _move(stage.folder / file, out / file)]
-    if not (out / MARKER).is_file() and out.is_dir():
-        write_atomically(out / MARKER, _MARKER_TEXT)
-    removed = sum(_remove(out, file, new) for file in sorted(gone))
+    removed = sum(_remove(out, file, new.files) for file in sorted(gone))
     for file in blocked:  # by a file or folder of the last build that is gone now
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         (stage.folder / file).replace(out / file)
     stage.discard()
-    if moves or gone or old.pending or old.files != new:
-        write_atomically(manifest_path(root, out), msgspec.msgpack.encode(Manifest(new)))
+    if moves or gone or old.pending or old != new:
+        write_checked(manifest_path(root, out), msgspec.msgpack.encode(new))
     return removed
 
 

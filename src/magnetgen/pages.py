@@ -14,13 +14,18 @@ from magnetgen import markdown, yamldoc
 from magnetgen.config import SiteConfig, defaults_for, merge
 from magnetgen.diagnostics import Diagnostic, Span, error, warning
 from magnetgen.forms.contract import FORM_NAME, FormSpec
+from magnetgen.frontmatter import FormMeta, PageMeta
 from magnetgen.model import Fragment, Page, Parsed
-from magnetgen.schema import FormMeta, PageMeta, validate
-from magnetgen.text import did_you_mean, listing, slug, slug_path, summary, unquote_path
+from magnetgen.schema import validate
+from magnetgen.text import count_words, did_you_mean, listing, slug, slug_path, summary, unquote_path
 
 CONTENT = "content"
 DESCRIPTION_LENGTH = 155
 MAGNET_KINDS = ("ebook", "checklist", "guide", "template", "webinar", "discount", "trial", "file", "link")
+MAX_SLUG = 255
+"""Bytes of a folder's name: the limit of every common file system."""
+
+_DRAFT_LINE = re.compile(rb"^draft:[ ]*true[ ]*\r?$", re.M)
 _LEADING_IMAGE = re.compile(r"\s*<p>(<img\s[^>]*>)</p>\n?")
 _SPECIAL = {"forms": "form", "magnets": "magnet", "emails": "email", "blocks": "block"}
 
@@ -46,7 +51,6 @@ class PageReader:
         """`source` is relative to the site. Never raises for a fault of content; OSError passes."""
         relative = source.removeprefix(CONTENT + "/")
         kind = kind_of(relative)
-        path = default_path(relative)
         raw = (self.root / source).read_bytes()
         doc = yamldoc.Document(source, {})
         try:
@@ -55,9 +59,10 @@ class PageReader:
             doc.diagnostics.extend(yamldoc.mojibake(text, source))
             return getattr(self, f"_{kind}")(doc, relative, raw)  # type: ignore[no-any-return]
         except yamldoc.Fault as fault:
-            draft = str(doc.data.get("draft", "")).lower() == "true"
             found = (*fault.diagnostics, *doc.diagnostics)
-            return Parsed(source, kind, path, draft=draft, diagnostics=found)
+            return Parsed(
+                source, kind, _path_of_unread(kind, relative, doc), draft=_is_draft(doc, raw), diagnostics=found
+            )
 
     def body(self, source: str, image: str | None = None, id_prefix: str = "") -> Fragment:
         """The text of a file that was parsed before; a leading picture that repeats `image` is left out."""
@@ -71,11 +76,13 @@ class PageReader:
         if isinstance(meta, list):
             raise yamldoc.Fault(*_with_title_hint(meta, doc))
         frag = markdown.fragment(doc.body, self._engine)
-        path, aliases = self._paths(meta, doc, relative)
+        path, aliases = self._paths(meta, doc, default_path(relative))
         image = meta.image or None
         repeats = image is not None and _without_leading_image(frag, doc.path, image) is not frag
         form, inline = self._form_of(meta, path, doc)
         layout = meta.layout or _layout(relative)
+        if layout == "post" and doc.data.get("layout") is None and _is_index(relative):
+            layout = _layout(relative)  # what introduces a folder of posts is none of them
         if relative.lower() == "404.md":
             layout, path = "404", "/404.html"
         folder = slug(relative.split("/", 1)[0]) if "/" in relative else ""
@@ -86,7 +93,7 @@ class PageReader:
             path=path,
             layout=layout,
             title=" ".join(meta.title.split()),
-            description=meta.description or summary(frag.first_paragraph, DESCRIPTION_LENGTH),
+            description=meta.description or summary(markdown.first_paragraph(frag.html), DESCRIPTION_LENGTH),
             has_description=bool(meta.description),
             date=self._iso(meta.date),
             date_ts=self._timestamp(meta.date),
@@ -115,7 +122,7 @@ class PageReader:
             anchors=markdown.anchors(frag),
             links=tuple(dict.fromkeys(r.target for r in frag.refs if r.kind != "image")),
             images=tuple(dict.fromkeys(r.target for r in frag.refs if r.kind == "image")),
-            words=frag.words,
+            words=count_words(doc.body),
         )
         if layout == "post" and meta.date is None:
             doc.diagnostics.append(
@@ -134,7 +141,7 @@ class PageReader:
         meta = validate(FormMeta, doc)
         if isinstance(meta, list):
             raise yamldoc.Fault(*meta)
-        page = self._bare_page(doc, raw, "thanks", f"/forms/{name}/thanks/", meta.title, f"/forms/{name}/")
+        page = self._bare_page(doc, raw, "thanks", f"/forms/{name}/thanks/", meta.title)
         return Parsed(doc.path, "form", page.path, page=page, form=meta.spec(name), diagnostics=tuple(doc.diagnostics))
 
     def _block(self, doc: yamldoc.Document, relative: str, raw: bytes) -> Parsed:
@@ -144,7 +151,7 @@ class PageReader:
             raise yamldoc.Fault(
                 error("unknown-key", "a block has no front matter", doc.path, place, "only the text of the block")
             )
-        page = self._bare_page(doc, raw, "block", f"block:{name}", name, "")
+        page = self._bare_page(doc, raw, "block", f"block:{name}", name, f"{name}-")
         return Parsed(doc.path, "block", page.path, page=page, diagnostics=tuple(doc.diagnostics))
 
     def _magnet(self, doc: yamldoc.Document, relative: str, raw: bytes) -> Parsed:
@@ -162,8 +169,10 @@ class PageReader:
         name = _name(relative, "emails/", doc.path)
         return Parsed(doc.path, "email", f"email:{name}", diagnostics=tuple(doc.diagnostics))
 
-    def _bare_page(self, doc: yamldoc.Document, raw: bytes, layout: str, path: str, title: str, home: str) -> Page:
-        frag = markdown.fragment(doc.body, self._engine)
+    def _bare_page(
+        self, doc: yamldoc.Document, raw: bytes, layout: str, path: str, title: str, id_prefix: str = ""
+    ) -> Page:
+        frag = markdown.fragment(doc.body, self._engine, id_prefix)
         return Page(
             source=doc.path,
             path=path,
@@ -176,11 +185,10 @@ class PageReader:
             anchors=markdown.anchors(frag),
             links=tuple(dict.fromkeys(r.target for r in frag.refs if r.kind != "image")),
             images=tuple(dict.fromkeys(r.target for r in frag.refs if r.kind == "image")),
-            words=frag.words,
+            words=count_words(doc.body),
         )
 
-    def _paths(self, meta: PageMeta, doc: yamldoc.Document, relative: str) -> tuple[str, tuple[str, ...]]:
-        path = default_path(relative)
+    def _paths(self, meta: PageMeta, doc: yamldoc.Document, path: str) -> tuple[str, tuple[str, ...]]:
         if meta.permalink:
             path = clean_path(meta.permalink)
         elif meta.slug:
@@ -200,12 +208,10 @@ class PageReader:
     def _form_of(self, meta: PageMeta, path: str, doc: yamldoc.Document) -> tuple[str | None, FormSpec | None]:
         if not isinstance(meta.form, FormMeta):
             return meta.form, None
-        name = (re.sub(r"[^a-z0-9-]", "", path.strip("/").replace("/", "-")) or "home").strip("-")[:64]
-        if not FORM_NAME.fullmatch(name):
-            hint = "write the form as content/forms/NAME.md"
-            raise yamldoc.Fault(
-                error("form-name", "no name can be made for this form", doc.path, doc.span(("form",), key=True), hint)
-            )
+        base = re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-") or "home"
+        if path != f"/{base}/":  # two paths can come to one name: this keeps them apart
+            base = f"{base[:56]}-{blake2b(path.encode(), digest_size=3).hexdigest()}"
+        name = base[:64]
         return name, meta.form.spec(name)
 
     def _tags(self, meta: PageMeta, doc: yamldoc.Document, folder: str) -> dict[str, str]:
@@ -214,11 +220,13 @@ class PageReader:
         out: dict[str, str] = {}
         for index, tag in enumerate(meta.tags):
             name = slug(tag)
+            place = doc.span(("tags", index)) if not name or len(name) > MAX_SLUG else Span(1)
             if not name:
-                place = doc.span(("tags", index))
-                doc.diagnostics.append(
-                    warning("tag-empty", "a tag needs a letter or a digit", doc.path, place, "delete it")
-                )
+                found = warning("tag-empty", "a tag needs a letter or a digit", doc.path, place, "delete it")
+                doc.diagnostics.append(found)
+            elif len(name.encode()) > MAX_SLUG:
+                message = f"a tag of over {MAX_SLUG} bytes cannot have a page of its own"
+                doc.diagnostics.append(error("url-too-long", message, doc.path, place, "shorten the tag"))
             elif name not in markers:
                 out.setdefault(name, " ".join(tag.split()))
         return out
@@ -231,6 +239,27 @@ class PageReader:
 
     def _aware(self, moment: datetime) -> datetime:
         return moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+
+
+def _is_index(relative: str) -> bool:
+    return posixpath.splitext(posixpath.basename(relative))[0].lower() == "index"
+
+
+def _path_of_unread(kind: str, relative: str, doc: yamldoc.Document) -> str:
+    """The URL or name that a file with a fault would have, as far as it can be told."""
+    if kind != "page":
+        return f"{kind}:{posixpath.splitext(relative.partition('/')[2])[0]}"
+    path, permalink, part = default_path(relative), doc.data.get("permalink"), doc.data.get("slug")
+    if isinstance(permalink, str) and permalink:
+        return clean_path(permalink)
+    if isinstance(part, str) and slug(part):
+        return posixpath.join(posixpath.dirname(path.rstrip("/")), slug(part)) + "/"
+    return path
+
+
+def _is_draft(doc: yamldoc.Document, raw: bytes) -> bool:
+    """Whether a file with a fault says that it is a draft, even where its YAML cannot be read."""
+    return str(doc.data.get("draft", "")).lower() == "true" or bool(_DRAFT_LINE.search(raw.split(b"\n---", 1)[0]))
 
 
 def default_path(relative: str) -> str:

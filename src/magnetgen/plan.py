@@ -1,12 +1,13 @@
-"""The whole site at once: what is published, every URL, lists, forms, related posts, and the jobs that make them."""
+"""The whole site at once: what is published, lists, forms, translations, related posts. Its outputs: jobs.py."""
 
 from __future__ import annotations
 
 import posixpath
 from collections import Counter
 from collections.abc import Iterable
-from itertools import islice
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -17,14 +18,12 @@ from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
 from magnetgen.model import MediaFile, Page, Parsed, Skipped
-from magnetgen.text import fold
 from magnetgen.text import quote_path as quote
 
 RELATED = 3
-SITEMAP_URLS = 50_000
-"""Addresses in one sitemap file: the protocol's limit."""
-MAX_SEGMENT = 255
-"""Bytes of a file's name: the limit of every common file system."""
+
+
+NEVER = "never published: only those who asked for it receive it"
 
 
 class Publish(Struct, frozen=True):
@@ -36,7 +35,10 @@ class Publish(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """A list of posts: of a collection or of a tag. `base`: URL of its first page; `intro`: its own page, if any."""
+    """A list of posts: of a collection or of a tag. `base`: URL of its first page; `intro`: its own page, if any.
+
+    changed: when the newest of them changed, ISO 8601.
+    """
 
     kind: str
     name: str
@@ -44,6 +46,7 @@ class Listing(Struct, frozen=True):
     base: str
     pages: tuple[Page, ...]
     intro: Page | None = None
+    changed: str | None = None
 
     def path(self, number: int) -> str:
         return self.base if number == 1 else f"{self.base}page/{number}/"
@@ -98,6 +101,7 @@ class Plan(Struct):
     by_source: dict[str, Page] = {}
     media: dict[str, MediaFile] = {}
     unreadable: dict[str, str] = {}
+    unread: frozenset[str] = frozenset()
     unpublished: dict[str, str] = {}
     blocks: dict[str, Page] = {}
     forms: dict[str, Form] = {}
@@ -110,9 +114,11 @@ class Plan(Struct):
     paths: dict[str, str] = {}
     jobs: tuple[Job, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    next_instant: float | None = None
+    since: float | None = None
+    until: float | None = None
     positions: dict[str, dict[str, int]] = {}
     preview: bool = False
+    memo: dict[str, dict[str, Any]] = {}
 
     def url(self, path: str) -> str:
         """A path below the base as it stands in a page."""
@@ -163,15 +169,23 @@ def make(
     """The plan, and every fault that shows only with the whole site in view."""
     plan = Plan(root, config, media={file.source: file for file in media}, preview=publish.drafts or publish.future)
     files = sorted(parsed, key=lambda p: p.source)
-    plan.pages, plan.skipped, plan.next_instant = _published(files, publish, report)
+    plan.pages, plan.skipped = _published(files, publish, report)
+    instants = [t for f in files if f.page for t in (f.page.date_ts, f.page.expires_ts) if t is not None]
+    plan.since = max((t for t in instants if t <= publish.now), default=None)
+    plan.until = min((t for t in instants if t > publish.now), default=None)
+    private = (Skipped(file.source, NEVER) for file in plan.media.values() if is_magnet(file.source))
+    plan.skipped += tuple(private)
     plan.by_source = {page.source: page for page in plan.pages}
     plan.unreadable = {f.source: f.path for f in files if f.page is None and f.path and f.kind == "page"}
+    plan.unread = frozenset(f.path for f in files if f.kind != "page" and f.page is None and f.diagnostics)
     plan.unpublished = {s.path: s.reason for s in plan.skipped}
     plan.blocks = {f.path.removeprefix("block:"): f.page for f in files if f.kind == "block" and f.page}
     plan.magnets = _magnets(files, plan.media)
     plan.emails = tuple(f.source for f in files if f.kind == "email")
-    plan.forms = _forms(plan, files)
+    plan.forms = _forms(plan, files, report)
+    _settle_newsletter(plan)
     plan.forms = _at_home(plan)
+    _hide_thanks(plan)
     plan.collections = _collections(plan.pages)
     plan.tags = _tags(plan.pages)
     plan.positions = {
@@ -180,34 +194,31 @@ def make(
     }
     plan.translations = _translations(plan.pages)
     plan.cards = _cards(plan)
-    plan.jobs = tuple(_jobs(plan))
-    plan.jobs += tuple(_discovery_jobs(plan))
-    plan.paths = _claims(plan, report)
     return plan
 
 
-def _published(
-    files: list[Parsed], publish: Publish, report: Report
-) -> tuple[tuple[Page, ...], tuple[Skipped, ...], float | None]:
-    """Which pages go out, which not and why, and when that next changes by itself."""
-    pages, skipped, instants = [], [], []
+def _published(files: list[Parsed], publish: Publish, report: Report) -> tuple[tuple[Page, ...], tuple[Skipped, ...]]:
+    """Which pages go out, which not and why."""
+    pages, skipped = [], []
     for file in files:
         held_back = file.draft and not publish.drafts
-        report.extend(_as_warnings(file.diagnostics) if held_back else file.diagnostics)
+        if file.diagnostics:
+            report.extend(_as_warnings(file.diagnostics) if held_back else file.diagnostics)
         page = file.page
-        if file.kind in ("magnet", "email"):
-            skipped.append(Skipped(file.source, f"{file.kind}: never published"))
+        if file.kind == "magnet":
+            skipped.append(Skipped(file.source, NEVER))
+        elif file.kind == "email":
+            skipped.append(Skipped(file.source, "a mail: not a page"))
         elif file.kind != "page" or page is None:
             if held_back:
                 skipped.append(Skipped(file.source, "draft"))
         else:
             reason = _reason(page, publish)
-            instants += [t for t in (page.date_ts, page.expires_ts) if t is not None and t > publish.now]
             if reason:
                 skipped.append(Skipped(page.source, reason))
             else:
                 pages.append(page)
-    return tuple(pages), tuple(skipped), min(instants, default=None)
+    return tuple(pages), tuple(skipped)
 
 
 def _reason(page: Page, publish: Publish) -> str:
@@ -220,6 +231,10 @@ def _reason(page: Page, publish: Publish) -> str:
     return ""
 
 
+def is_magnet(source: str) -> bool:
+    return source.startswith("content/magnets/")
+
+
 def _as_warnings(found: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [Diagnostic(d.code, "warning", d.message, d.path, d.span, d.hint) for d in found]
 
@@ -230,13 +245,13 @@ def _magnets(files: list[Parsed], media: dict[str, MediaFile]) -> dict[str, str]
         f.path.removeprefix("magnet:"): f.source for f in files if f.kind == "magnet" and f.path.startswith("magnet:")
     }
     for source in media:
-        if source.startswith("content/magnets/"):
+        if is_magnet(source):
             found.setdefault(posixpath.splitext(posixpath.basename(source))[0], source)
     return found
 
 
-def _forms(plan: Plan, files: list[Parsed]) -> dict[str, Form]:
-    """Declared in content/forms/, inline in pages, or the built-in newsletter where none is declared."""
+def _forms(plan: Plan, files: list[Parsed], report: Report) -> dict[str, Form]:
+    """Declared in content/forms/ (or else the built-in newsletter), and those of single pages."""
     found: dict[str, Form] = {}
     declared = False
     for file in files:
@@ -246,11 +261,43 @@ def _forms(plan: Plan, files: list[Parsed]) -> dict[str, Form]:
             found[file.form.name] = _form(file.form, file.source, file.page)
     for page in plan.pages:
         if page.inline_form is not None:
-            declared = True
-            found.setdefault(page.inline_form.name, _form(page.inline_form, page.source, None))
-    if not declared:
+            other = found.setdefault(page.inline_form.name, _form(page.inline_form, page.source, None))
+            if other.source != page.source:
+                place = places.key(plan.root, plan.config, page.source, "form")
+                message = f'the form of this page would be called "{other.spec.name}", as the one in {other.source}'
+                report.add(error("form-name", message, *place, f"write `form: {other.spec.name}`, or rename that file"))
+    if not declared and (not found or any(_names_newsletter(page) for page in plan.pages)):
         found[NEWSLETTER.name] = _form(NEWSLETTER, "", None)
     return found
+
+
+def _names_newsletter(page: Page) -> bool:
+    name = NEWSLETTER.name
+    return page.form == name or f"form:{name}" in page.links or f"form:{name}" in page.images
+
+
+def _hide_thanks(plan: Plan) -> None:
+    """A page of the site that serves as a thank-you page is for leads, not for search engines."""
+    paths = {form.spec.thanks.partition("#")[0] for form in plan.forms.values() if form.spec.thanks}
+    if paths:
+        plan.pages = tuple(
+            msgspec.structs.replace(page, noindex=True) if page.path in paths else page for page in plan.pages
+        )
+        plan.by_source = {page.source: page for page in plan.pages}
+
+
+def _settle_newsletter(plan: Plan) -> None:
+    """Posts of a site that says nothing of `defaults` end in a form: the newsletter, or what the site has instead."""
+    name = NEWSLETTER.name
+    if plan.config.defaults is not None or name in plan.forms or f"form:{name}" in plan.unread:
+        return
+    declared = sorted(name for name, form in plan.forms.items() if form.page is not None)
+    instead = declared[0] if declared else None  # None: all have faults of their own
+    plan.pages = tuple(
+        msgspec.structs.replace(page, form=instead) if page.form == name and page.layout == "post" else page
+        for page in plan.pages
+    )
+    plan.by_source = {page.source: page for page in plan.pages}
 
 
 def _form(spec: FormSpec, source: str, page: Page | None) -> Form:
@@ -274,6 +321,11 @@ def post_order(page: Page) -> tuple[int, float, str]:
     return (page.weight, -page.date_ts if page.date_ts is not None else float("inf"), page.source)
 
 
+def _newest(pages: list[Page]) -> str | None:
+    dates = [date for page in pages if (date := page.updated or page.date)]
+    return max(dates, key=datetime.fromisoformat, default=None)
+
+
 def _collections(pages: tuple[Page, ...]) -> dict[str, Listing]:
     members: dict[str, list[Page]] = {}
     for page in pages:
@@ -284,7 +336,9 @@ def _collections(pages: tuple[Page, ...]) -> dict[str, Listing]:
     for name, posts in sorted(members.items()):
         intro = intros.get(f"/{name}/")
         title = intro.title if intro else name.replace("-", " ").capitalize()
-        found[name] = Listing("collection", name, title, f"/{name}/", tuple(sorted(posts, key=post_order)), intro)
+        found[name] = Listing(
+            "collection", name, title, f"/{name}/", tuple(sorted(posts, key=post_order)), intro, _newest(posts)
+        )
     return found
 
 
@@ -298,16 +352,19 @@ def _tags(pages: tuple[Page, ...]) -> dict[str, Listing]:
     found = {}
     for name, tagged in sorted(members.items()):
         label = min(labels[name], key=lambda text, of=labels[name]: (-of[text], text))  # type: ignore[misc]
-        found[name] = Listing("tag", name, label, f"/tags/{name}/", tuple(sorted(tagged, key=post_order)))
+        found[name] = Listing(
+            "tag", name, label, f"/tags/{name}/", tuple(sorted(tagged, key=post_order)), changed=_newest(tagged)
+        )
     return found
 
 
 def _translations(pages: tuple[Page, ...]) -> dict[str, tuple[Page, ...]]:
-    groups: dict[str, list[Page]] = {}
-    for page in pages:
+    """Key → the pages that say the same, one a language: the first by its file's name."""
+    groups: dict[str, dict[str, Page]] = {}
+    for page in sorted(pages, key=lambda p: (p.lang, p.source)):
         if page.translation_key:
-            groups.setdefault(page.translation_key, []).append(page)
-    return {key: tuple(sorted(g, key=lambda p: p.lang)) for key, g in groups.items() if len(g) > 1}
+            groups.setdefault(page.translation_key, {}).setdefault(page.lang, page)
+    return {key: tuple(group.values()) for key, group in groups.items() if len(group) > 1}
 
 
 def _cards(plan: Plan) -> dict[str, Card]:
@@ -344,101 +401,3 @@ def _text_card_path(plan: Plan, title: str) -> str:
     brand = str(plan.config.theme.get("brand", ""))
     name = blake2b(f"{title}\0{plan.config.title}\0{brand}".encode(), digest_size=5).hexdigest()
     return f"/media/cards/{name}.png"
-
-
-def _jobs(plan: Plan) -> Iterable[Job]:
-    size = plan.config.pagination
-    intros = {listing.intro.source for listing in plan.collections.values() if listing.intro}
-    for page in plan.pages:
-        if page.source not in intros:
-            yield Job("page", page.path, page.source)
-        for alias in page.aliases:
-            yield Job("redirect", alias, page.source)
-    for listing in (*plan.collections.values(), *plan.tags.values()):
-        for number in range(1, max(1, -(-len(listing.pages) // size)) + 1):
-            yield Job(
-                "list",
-                listing.path(number),
-                listing.intro.source if listing.intro and number == 1 else "",
-                listing.kind + ":" + listing.name,
-                number,
-            )
-    if not any(page.path == "/" for page in plan.pages):
-        yield Job("home", "/")
-    if not any(page.path == "/404.html" for page in plan.pages):
-        yield Job("404", "/404.html")
-    yield from _form_jobs(plan)
-    for file in plan.media.values():
-        if not file.source.startswith("content/magnets/"):
-            yield Job("media", file.path, file.source)
-    for card in {c.path: c for c in plan.cards.values()}.values():
-        yield Job("card", card.path, card.source, card.title)
-
-
-def _form_jobs(plan: Plan) -> Iterable[Job]:
-    for form in plan.forms.values():
-        yield Job("form", f"/forms/{form.spec.name}/", form.source, form.spec.name)
-        if not form.spec.thanks:
-            yield Job("thanks", form.next, form.source, form.spec.name)
-        if form.spec.double_opt_in and plan.config.handler.provider == "magnetgen":
-            yield Job("confirmed", form.confirmed, form.source, form.spec.name)
-
-
-def _discovery_jobs(plan: Plan) -> Iterable[Job]:
-    """Written unless content/ has a file of that name itself."""
-    own = {file.path for file in plan.media.values()}
-    wanted = ["/feed.xml", "/sitemap.xml", "/robots.txt"]
-    parts = -(-len(plan.indexable()) // SITEMAP_URLS)
-    wanted += [f"/sitemap-{number}.xml" for number in range(1, parts + 1) if parts > 1]
-    if plan.config.seo.llms_txt:
-        wanted.append("/llms.txt")
-    if plan.config.seo.indexnow_key:
-        wanted.append(f"/{plan.config.seo.indexnow_key}.txt")
-    for path in wanted:
-        if path not in own:
-            yield Job("discovery", path)
-
-
-def _claims(plan: Plan, report: Report) -> dict[str, str]:
-    """folded URL → URL, for all that will be written. Two files with one URL: each is told of the others."""
-    claims: dict[str, list[Job]] = {}
-    for job in plan.jobs:
-        claims.setdefault(fold(job.file), []).append(job)
-    for folded, jobs in claims.items():
-        parents = islice(_parents(folded), 1, None)
-        clash = [*jobs, *(job for parent in parents for job in claims.get(parent, ()))]
-        if len({(j.kind, j.source, j.path, j.name, j.number) for j in clash}) > 1:
-            report.extend(_collision(plan, clash))
-        if any(len(part.encode()) > MAX_SEGMENT for part in folded.split("/")):
-            job = jobs[0]
-            place = places.url(plan.root, job.source, job.path)
-            report.add(
-                error(
-                    "url-too-long",
-                    f"{job.path} has a part of over {MAX_SEGMENT} bytes",
-                    *place,
-                    "give it a shorter `slug`",
-                )
-            )
-    paths = {fold(job.path): job.path for job in plan.jobs}
-    paths.update({fold(path): path for path in plan.unreadable.values()})
-    return paths
-
-
-def _parents(path: str) -> Iterable[str]:
-    while path:
-        yield path
-        path = posixpath.dirname(path)
-
-
-def _collision(plan: Plan, jobs: list[Job]) -> Iterable[Diagnostic]:
-    names = {id(job): job.source or f"the generated {job.name or job.kind}" for job in jobs}
-    for job in jobs:
-        if not job.source:
-            continue
-        others = sorted({names[id(other)] for other in jobs if other is not job})
-        if not others or others == [job.source]:
-            others = others or [job.source]
-        path, span = places.url(plan.root, job.source, job.path)
-        hint = "give one of them another `slug` or `permalink`"
-        yield error("url-collision", f"{job.path} is also the URL of {', '.join(others)}", path, span, hint)

@@ -1,12 +1,10 @@
-"""(job, plan, theme) → PageView → HTML. A page's output is a pure function of its inputs, and `key` names them."""
+"""(job, plan, theme) → PageView → HTML. A page's output is a pure function of its view; `keys` names what goes into one."""
 
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
 from typing import Any
 
-import jinja2
 import msgspec
 from markupsafe import Markup
 
@@ -14,11 +12,13 @@ from magnetgen import markdown, places, sections, seo
 from magnetgen.body import Body, Text, absolute
 from magnetgen.capture import Capture
 from magnetgen.diagnostics import Diagnostic, warning
+from magnetgen.forms.contract import FormSpec
+from magnetgen.keys import Keys
 from magnetgen.links import Links
 from magnetgen.model import Page
-from magnetgen.pages import PageReader
+from magnetgen.pages import DESCRIPTION_LENGTH, PageReader
 from magnetgen.plan import Job, Plan
-from magnetgen.text import reading_minutes
+from magnetgen.text import reading_minutes, truncate
 from magnetgen.theme import Theme
 from magnetgen.views import (
     CtaView,
@@ -37,7 +37,7 @@ PAGE_JOBS = ("page", "list", "home", "404", "form", "thanks", "confirmed", "redi
 _SECTIONED = ("landing", "home")
 _LATEST = 6
 _MESSAGES = ("problem", "trouble", "confirm", "unsubscribe", "unsubscribed", "expired")
-"""Pages that the handler shows; their holes: docs/handler-pages.md."""
+"""Pages that the handler shows; their holes: docs/forms.md."""
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -51,10 +51,9 @@ class Rendered(msgspec.Struct, frozen=True):
 class Renderer:
     """Renders the pages of one plan. Made once a process; it holds the templates and the Markdown engine."""
 
-    def __init__(self, plan: Plan, theme: Theme, global_digest: bytes = b"") -> None:
+    def __init__(self, plan: Plan, theme: Theme) -> None:
         self.plan = plan
         self.theme = theme
-        self._digest = global_digest
         self.links = Links(plan)
         self._capture = Capture(plan, theme, self.links)
         self._site = self._site_view()
@@ -63,45 +62,20 @@ class Renderer:
         self._body = Body(plan, theme, self._reader, self.links, self._capture)
         self._menus: dict[tuple[tuple[str, ...], tuple[str, ...]], SiteView] = {}
         self._newest = tuple(seo.newest(plan, _LATEST))
+        self.keys = Keys(plan, theme, self.links, self._site, self._newest)
         self._teasers: dict[str, TeaserView] = {}
-
-    # --- the cache's key -----------------------------------------------------------------------------------
-
-    def key(self, job: Job) -> bytes:
-        """A digest of everything that the job's output depends on. Equal keys: equal output."""
-        state = blake2b(self._digest, digest_size=16)
-        state.update(f"{job.kind}\0{job.path}\0{job.name}\0{job.number}\0".encode())
-        page = self.plan.by_source.get(job.source) or self._form_page(job)
-        if page:
-            state.update(page.digest)
-            urls = (
-                self.links.resolve(page, t, kind=k).url
-                for k, ts in (("link", page.links), ("image", page.images))
-                for t in ts
-            )
-            state.update("\0".join(urls).encode())
-            card = self.plan.card_for(page)
-            image = self.links.image(page.source, page.image) if page.image else None
-            state.update(f"{card.path if card else ''}\0{image.path if image else ''}".encode())
-            for other in (*self.plan.related(page), *self.plan.translations.get(page.translation_key or "", ())):
-                state.update(other.digest + other.path.encode())
-        for item in self._listed(job):
-            picture = self.links.image(item.source, item.image) if item.image else None
-            state.update(item.digest + item.path.encode() + (picture.path.encode() if picture else b""))
-        if job.kind == "list":
-            listing = seo.listing_of(self.plan, job)
-            state.update(f"{listing.title}\0{len(listing.pages)}".encode() if listing else b"")
-        return state.digest()
 
     # --- jobs to HTML ----------------------------------------------------------------------------------------
 
     def render(self, job: Job) -> Rendered:
         """The job's page. A fault in a template is a diagnostic, with empty HTML."""
         found: list[Diagnostic] = []
-        view = getattr(self, f"_view_{job.kind.replace('404', 'not_found')}")(job, found)
         try:
+            view = getattr(self, f"_view_{job.kind.replace('404', 'not_found')}")(job, found)
             html = self.theme.render(f"{view.layout}.html", page=view, site=view.site, head=view.head)
-        except jinja2.TemplateError as exc:
+        except Exception as exc:
+            if not self.theme.is_to_blame(exc):
+                raise
             return Rendered("", (*found, self.theme.fault(exc, job.source or job.path)))
         return Rendered(html, tuple(found), str(view.head.jsonld))
 
@@ -109,9 +83,7 @@ class Renderer:
         """A post's text for the feed: embeds become links to the page."""
         text = self._body.text(page, [], page.form)
         url = self.plan.absolute(page.path)
-        link = f'<p><a href="{url}">{self.theme.words["redirect_link"]}</a></p>'
-        body = re.sub(rf'<{sections.EMBED} id="\d+"></{sections.EMBED}>', link, text.html)
-        return absolute(body, self.plan.config.origin, url)
+        return absolute(self._body.as_links(text.html, text, url), self.plan.config.origin, url)
 
     def messages(self) -> dict[str, str]:
         """The pages that the handler fills and shows, by name."""
@@ -145,15 +117,18 @@ class Renderer:
         if page.layout in _SECTIONED:
             parts, misfits = sections.split(text.html, page.title)
             found += self._misfits(page, misfits)
-            parts = tuple(self._finished(part, text) for part in parts)
         graph = [g for g in self._graph(page, crumbs, image) if g]
-        faq = seo.faq_page(parts, markdown.plain)
-        if faq:
+        url = self.plan.absolute(page.path)
+        answer = lambda body: absolute(self._body.as_links(body, text, url), self.plan.config.origin, url)  # noqa: E731
+        if faq := seo.faq_page(parts, answer):
             graph.append(faq)
+        parts = tuple(self._finished(part, text) for part in parts)
         head = seo.head(self.plan, path=page.path, title=page.title, description=page.description, page=page,
                         noindex=page.noindex, jsonld=graph)  # fmt: skip
         cta = self._body.cta(page.cta) if page.cta else None
-        embedded = any(f'id="form-{own}"' in made for made in text.embeds)
+        forms = [embed.html for embed in text.embeds if "<form" in embed.html]
+        # A landing page that embeds a form has one; elsewhere the page's own stands at its end, unless it is that one.
+        embedded = bool(forms) if page.layout in _SECTIONED else any(f'id="form-{own}"' in html for html in forms)
         body = text.html
         if page.inline_cta:
             body = self._with_inline_cta(body, cta, own)
@@ -192,11 +167,12 @@ class Renderer:
         total = max(1, -(-len(listing.pages) // self.plan.config.pagination))
         word = self.theme.words["page"].replace("{number}", str(job.number))
         title = listing.title if job.number == 1 else f"{listing.title} · {word}"
-        description = intro.description if intro and job.number == 1 else ""
+        shown = self.keys.listed(job)
+        description = intro.description if intro and job.number == 1 else self._list_description(title, shown)
         crumbs = (self._home_crumb(), LinkView(listing.title, self.plan.url(listing.base)))
         previous = self.plan.absolute(listing.path(job.number - 1)) if job.number > 1 else None
         following = self.plan.absolute(listing.path(job.number + 1)) if job.number < total else None
-        head = seo.head(self.plan, path=job.path, title=title, description=description, page=intro,
+        head = seo.head(self.plan, path=job.path, title=title, description=description, page=intro if job.number == 1 else None,
                         noindex=bool(intro and intro.noindex), jsonld=[seo.breadcrumb_list(self.plan, crumbs)],
                         previous=previous, following=following)  # fmt: skip
         return PageView(
@@ -209,9 +185,15 @@ class Renderer:
             description=description,
             body=self._body.finish(text.html, text) if text else Markup(""),
             breadcrumbs=crumbs,
-            items=tuple(self._teaser(page) for page in self._listed(job)),
+            items=tuple(self._teaser(page) for page in shown),
             pagination=self._pagination(listing.path, job.number, total) if total > 1 else None,
         )
+
+    def _list_description(self, title: str, pages: tuple[Page, ...]) -> str:
+        """What a list without words of its own tells search engines: what is on it."""
+        titles = ", ".join(page.title for page in pages)
+        text = self.theme.words["list_description"].replace("{title}", title).replace("{titles}", titles)
+        return truncate(text, DESCRIPTION_LENGTH)
 
     def _view_home(self, job: Job, found: list[Diagnostic]) -> PageView:
         """A site without content/index.md: its title, its description, its posts."""
@@ -234,11 +216,17 @@ class Renderer:
     def _view_thanks(self, job: Job, found: list[Diagnostic]) -> PageView:
         form = self.plan.forms[job.name]
         words = self.theme.words
-        body = Markup("<p>{}</p>").format(words["thanks_confirm" if form.spec.double_opt_in else "thanks_text"])
+        body = Markup("<p>{}</p>").format(
+            words["thanks_confirm" if self._asks_to_confirm(form.spec) else "thanks_text"]
+        )
         if form.page is not None:
             text = self._body.text(form.page, found, None)
             body = self._body.finish(text.html, text) if text.html.strip() else body
         return self._plain("thanks", job, words["thanks_title"], body, items=self._latest()[:3])
+
+    def _asks_to_confirm(self, spec: FormSpec) -> bool:
+        """Only magnetgen's own handler sends a mail to confirm."""
+        return spec.double_opt_in and self.plan.config.handler.provider == "magnetgen"
 
     def _view_confirmed(self, job: Job, found: list[Diagnostic]) -> PageView:
         words = self.theme.words
@@ -282,6 +270,7 @@ class Renderer:
             theme=self.theme.settings,
             words=self.theme.words,
             css=self.theme.css,
+            sections_css=self.theme.sections_css,
             script=self.theme.script,
         )
 
@@ -302,20 +291,6 @@ class Renderer:
                 footer_menu=_mark(self._site.footer_menu, footer),
             )
         return self._menus[main, footer]
-
-    def _form_page(self, job: Job) -> Page | None:
-        return self.plan.forms[job.name].page if job.kind == "thanks" else None
-
-    def _listed(self, job: Job) -> tuple[Page, ...]:
-        """The pages that a job shows teasers of."""
-        if job.kind == "list":
-            listing = seo.listing_of(self.plan, job)
-            size = self.plan.config.pagination
-            return listing.pages[(job.number - 1) * size : job.number * size] if listing else ()
-        page = self.plan.by_source.get(job.source) if job.kind == "page" else None
-        if job.kind in ("home", "404", "thanks", "confirmed") or (page and page.layout == "home"):
-            return self._newest
-        return ()
 
     def _latest(self) -> tuple[TeaserView, ...]:
         return tuple(self._teaser(page) for page in self._newest)
@@ -370,7 +345,12 @@ class Renderer:
 
     def _translations(self, page: Page) -> tuple[LinkView, ...]:
         group = self.plan.translations.get(page.translation_key or "", ())
-        return tuple(LinkView(other.lang, self.plan.url(other.path)) for other in group if other is not page)
+        others = (other for other in group if other is not page)
+        return tuple(LinkView(self._language(o.lang), self.plan.url(o.path), lang=o.lang) for o in others)
+
+    def _language(self, code: str) -> str:
+        """A language's own name, where the theme's words have it."""
+        return self.theme.words.get(f"language_{code.split('-')[0].lower()}", code)
 
     def _pagination(self, path: Any, number: int, total: int) -> PaginationView:
         """First, last and the pages around the current one."""

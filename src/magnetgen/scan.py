@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 from msgspec import Struct
@@ -31,6 +32,13 @@ class Scan(Struct):
 def site(root: Path) -> Scan:
     """The site's content and media. Raises OSError where a folder cannot be read."""
     scan = Scan()
+    for folder in (CONTENT, MEDIA):
+        if (root / folder).is_symlink() and not (root / folder).resolve().is_relative_to(root.resolve()):
+            hint = "copy the folder into the site"
+            scan.diagnostics.append(
+                error("symlink-outside", "a link that leads out of the site", folder, Span(1), hint)
+            )
+            return scan
     for source in _walk(root, CONTENT, scan, set()):
         _sort(source, scan)
     scan.files += _walk(root, MEDIA, scan, set())
@@ -69,7 +77,7 @@ def _walk(root: Path, folder: str, scan: Scan, seen: set[tuple[int, int]]) -> It
                 if (info.st_dev, info.st_ino) not in seen:
                     yield from _walk(root, path, scan, seen | {(info.st_dev, info.st_ino)})
             elif stat.S_ISREG(info.st_mode):
-                yield Source(path, info.st_size, info.st_mtime_ns)
+                yield Source(path, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
             else:
                 scan.skipped.append(Skipped(path, "not a regular file"))
 
@@ -83,7 +91,10 @@ def _sound(entry: os.DirEntry[str], path: str, root: Path, scan: Scan) -> bool:
         scan.diagnostics.append(error("file-name", "this file's name is not UTF-8", _shown(path), Span(1), hint))
         return False
     if entry.is_symlink():
-        target = Path(entry.path).resolve()
+        try:
+            target = Path(entry.path).resolve()
+        except (OSError, RuntimeError):  # a link to itself
+            target = root / path / "nothing"
         if not target.is_relative_to(root.resolve()):
             hint = "copy the file into the site"
             scan.diagnostics.append(error("symlink-outside", "a link that leads out of the site", path, Span(1), hint))
@@ -125,15 +136,23 @@ def _distance(one: str, other: str) -> int:
     return rows[-1][-1]
 
 
-def tree_digest(root: Path, folders: list[Path]) -> bytes:
-    """A digest of names, sizes and times below folders outside content/: themes and templates."""
-    from hashlib import blake2b
+def shipped_themes() -> Path:
+    """The folder of the themes that come with magnetgen: in the wheel, or beside src/ in a checkout."""
+    inside = Path(__file__).parent / "_themes"
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "themes"
 
+
+def looks_digest(root: Path) -> bytes:
+    """A digest of names, sizes and times of all that makes pages' looks: templates and themes."""
     state = blake2b(digest_size=16)
-    for folder in folders:
+    for folder in (root / "templates", root / "themes", shipped_themes()):
         for base, names, files in os.walk(folder):
             names.sort()
             for name in sorted(files):
-                info = (Path(base) / name).stat()
-                state.update(f"{base}/{name}\0{info.st_size}\0{info.st_mtime_ns}\0".encode(errors="surrogateescape"))
+                try:
+                    info = os.stat(f"{base}/{name}")
+                except OSError:  # an editor's lock is a link to nothing
+                    continue
+                line = f"{base}/{name}\0{info.st_size}\0{info.st_mtime_ns}\0{info.st_ctime_ns}\0{info.st_ino}\0"
+                state.update(line.encode(errors="surrogateescape"))
     return state.digest()

@@ -1,7 +1,6 @@
-"""The shapes of what people write: front matter of pages and forms. The one source of checks, docs and JSON Schema.
+"""How what people write is checked: types of values, strict mappings, and faults with their places.
 
-All scalars arrive as text (see yamldoc) and get their types here. A value may be refused with a code of its own:
-`PydanticCustomError(code, message, {"hint": …})`.
+All scalars arrive as text (see yamldoc) and get their types here. The models: frontmatter, config, themefile.
 """
 
 from __future__ import annotations
@@ -18,9 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -28,8 +25,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from magnetgen.diagnostics import Diagnostic, error
-from magnetgen.forms import contract
-from magnetgen.text import did_you_mean, listing
+from magnetgen.text import did_you_mean, listing, unquote_path
 from magnetgen.yamldoc import Document
 
 
@@ -46,9 +42,11 @@ class Strict(BaseModel):
         return data
 
 
-def refuse(code: str, message: str, hint: str = "") -> PydanticCustomError:
+def refuse(code: str, message: str, hint: str = "", at: str = "") -> PydanticCustomError:
+    """A fault with a code of its own; `at`: the key below the refused value that is to blame."""
     # Pydantic fills {braces} in a message from the context: text from a file goes in as values.
-    return PydanticCustomError("custom", "{message}", {"code": code, "message": message, "hint": hint})
+    context = {"code": code, "message": message, "hint": hint, "at": at}
+    return PydanticCustomError("custom", "{message}", context)
 
 
 _DATE = re.compile(
@@ -76,11 +74,11 @@ def _title(value: Any) -> Any:
     return value
 
 
-def _one_or_list(value: Any) -> Any:
+def one_or_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _name_or_off(value: Any) -> Any:
+def name_or_off(value: Any) -> Any:
     return "" if value in ("false", False) else value
 
 
@@ -89,13 +87,16 @@ def person(value: Any) -> Any:
 
 
 def _permalink(value: Any) -> Any:
-    if isinstance(value, str):
-        if ".." in value.split("/") or "\\" in value:
-            raise refuse(
-                "permalink-invalid", f'"{value}" leaves the site', "write a path from the site's root: /offer/"
-            )
-        if "?" in value or "#" in value or "//" in value:
-            raise refuse("permalink-invalid", f'"{value}" is not a path', "write a path from the site's root: /offer/")
+    if not isinstance(value, str):
+        return value
+    path, hint = unquote_path(value), "write a path from the site's root: /offer/"
+    parts = path.strip("/").split("/")
+    if ".." in parts or "\\" in path:
+        raise refuse("permalink-invalid", f'"{value}" leaves the site', hint)
+    if "?" in path or "#" in path or "//" in path or any(c < " " or c == "\x7f" for c in path):
+        raise refuse("permalink-invalid", f'"{value}" is not a path', hint)
+    if "." in parts or parts[0].startswith(".magnetgen"):
+        raise refuse("permalink-invalid", f'"{value}" is a name that files cannot have here', hint)
     return value
 
 
@@ -107,238 +108,31 @@ Moment = Annotated[
     ),
 ]
 Title = Annotated[str, BeforeValidator(_title)]
-TextList = Annotated[
-    list[str],
-    BeforeValidator(_one_or_list),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
+TextList = Annotated[list[str], BeforeValidator(one_or_list, json_schema_input_type=str | list[str])]
+NameOrOff = Annotated[str, BeforeValidator(name_or_off, json_schema_input_type=str | Literal[False])]
 Permalink = Annotated[str, BeforeValidator(_permalink)]
+
+
+def _color(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", value):
+        raise refuse("theme-brand", f'"{value}" is not a colour', 'write it as "#0a5" or "#00aa55", in quotes')
+    return value
+
+
+Color = Annotated[
+    str, BeforeValidator(_color), WithJsonSchema({"type": "string", "pattern": "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"})
+]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-_NameOrOff = WithJsonSchema({"anyOf": [{"type": "string"}, {"const": False}]})
 
 
 class Person(Strict):
     name: str
+    """As it is shown."""
     url: str = ""
+    """A page about the person."""
 
 
-# --- forms -------------------------------------------------------------------------------------------------
-
-
-def _field(value: Any) -> Any:
-    """`email`, `first_name?` or a mapping → a mapping with what is known of that name filled in."""
-    if isinstance(value, str):
-        name, optional = (value[:-1], True) if value.endswith("?") else (value, False)
-        if name not in contract.SHORTHANDS:
-            hint = did_you_mean(name, contract.SHORTHANDS) + f"Known: {listing(contract.SHORTHANDS)}"
-            raise refuse("form-unknown-field", f'no field is known as "{name}"', hint)
-        return {"name": name, "required": not optional}
-    if isinstance(value, dict) and isinstance(value.get("type"), str) and value["type"] not in contract.TYPES:
-        kind = value["type"]
-        hint = did_you_mean(kind, contract.TYPES) + f"Types: {listing(contract.TYPES)}"
-        raise PydanticCustomError(
-            "custom",
-            "{message}",
-            {
-                "code": "form-unknown-field-type",
-                "message": f'unknown field type "{kind}"',
-                "hint": hint,
-                "at": "type",
-            },
-        )
-    return value
-
-
-def _field_name(value: Any) -> Any:
-    if isinstance(value, str) and not contract.FIELD_NAME.fullmatch(value):
-        raise refuse(
-            "form-field-name",
-            f'"{value}" cannot be a field\'s name',
-            "small letters, digits and _, beginning with a letter; the label may say anything",
-        )
-    return value
-
-
-def _pattern(value: Any) -> Any:
-    """Only what HTML, Python and JavaScript read alike, and none of them slowly."""
-    if isinstance(value, str):
-        try:
-            re.compile(value)
-        except re.error as exc:
-            raise refuse("form-pattern", f"not a valid pattern: {exc}", "test it without the field first") from None
-        if "(?" in value or re.search(r"\\[1-9kpPbBAZ]|[*+}]\)[*+{]|\)[*+{]", value) or len(value) > 200:
-            raise refuse(
-                "form-pattern",
-                "this pattern is not read alike, or not quickly, everywhere",
-                "leave out (?…), \\1, and repeated groups",
-            )
-    return value
-
-
-FieldName = Annotated[str, BeforeValidator(_field_name)]
-DEFAULT_BUTTON = "Send it to me"
-
-
-class FieldMeta(Strict):
-    """One thing that the form asks for."""
-
-    name: FieldName
-    type: (
-        Literal["text", "email", "tel", "url", "number", "select", "radio", "checkbox", "textarea", "hidden"] | None
-    ) = None
-    label: str = ""
-    required: bool = False
-    max: Annotated[int, Field(ge=1, le=contract.VALUE_MAX)] | None = None
-    """Longest value, in characters."""
-    pattern: Annotated[str, BeforeValidator(_pattern)] = ""
-    options: TextList = []
-    """Choices of a select, radio or checkbox field."""
-    autocomplete: str = ""
-    placeholder: str = ""
-    help: str = ""
-    value: str = ""
-    """Value of a hidden field."""
-
-    @model_validator(mode="after")
-    def _choices(self) -> FieldMeta:
-        kind = self.spec().type
-        if kind in ("select", "radio") and len(self.options) < 2:
-            raise refuse("form-options", f'"{self.name}" offers no choice', "give at least two `options`")
-        if self.options and kind not in ("select", "radio", "checkbox"):
-            raise refuse("form-options", f"a {kind} field takes no options", "make it a select, radio or checkbox")
-        if len(set(self.options)) != len(self.options):
-            raise refuse("form-options", "two options are the same", "give each option once")
-        return self
-
-    def spec(self) -> contract.Field:
-        known = contract.SHORTHANDS.get(self.name)
-        kind = self.type or (known.type if known else "text")
-        return contract.Field(
-            name=self.name,
-            type=kind,
-            label=self.label or (known.label if known else self.name.replace("_", " ").capitalize()),
-            required=self.required,
-            max=self.max or contract.TYPES[kind],
-            pattern=self.pattern,
-            options=tuple(self.options),
-            autocomplete=self.autocomplete or (known.autocomplete if known else ""),
-            placeholder=self.placeholder,
-            help=self.help,
-            value=self.value,
-        )
-
-
-class ConsentMeta(Strict):
-    """One purpose, one box. The text is recorded word for word with every lead."""
-
-    name: FieldName
-    text: Annotated[str, Field(min_length=1)]
-    required: bool = False
-
-
-class FormMeta(Strict):
-    """Front matter of content/forms/NAME.md; the body is the thank-you text."""
-
-    title: Title
-    fields: Annotated[list[Annotated[FieldMeta, BeforeValidator(_field)]], Field(min_length=1, max_length=50)]
-    consent: list[ConsentMeta] = []
-    button: str = DEFAULT_BUTTON
-    double_opt_in: bool = False
-    """Ask by mail before a lead counts."""
-    magnet: str = ""
-    """What the lead receives: a name in content/magnets/."""
-    min_seconds: Annotated[int, Field(ge=0, le=60)] = 2
-    """Sent faster than this, a submission is held for review."""
-    notify: list[str] = []
-    """Destinations by name, or `email:someone@example.com`."""
-    thanks: str = ""
-    """A page of the site instead of the generated thank-you page."""
-
-    @model_validator(mode="after")
-    def _whole(self) -> FormMeta:
-        emails = [f for f in self.fields if f.spec().type == "email"]
-        if len(emails) != 1 or not emails[0].required:
-            raise PydanticCustomError(
-                "custom",
-                "{message}",
-                {
-                    "code": "form-email",
-                    "message": "a form needs exactly one email field, and it must be required",
-                    "hint": "fields: [email]",
-                    "at": "fields",
-                },
-            )
-        names = [f.name for f in self.fields] + [c.name for c in self.consent]
-        double = next((name for name in names if names.count(name) > 1), None)
-        if double:
-            raise refuse("form-field-name", f'two fields are called "{double}"', "give each its own name")
-        return self
-
-    def spec(self, name: str) -> contract.FormSpec:
-        return contract.FormSpec(
-            name=name,
-            title=self.title,
-            fields=tuple(field.spec() for field in self.fields),
-            consent=tuple(contract.Consent(c.name, c.text, c.required) for c in self.consent),
-            button=self.button,
-            double_opt_in=self.double_opt_in,
-            magnet=self.magnet,
-            min_seconds=self.min_seconds,
-            notify=tuple(self.notify),
-            thanks=self.thanks,
-        )
-
-
-# --- pages -------------------------------------------------------------------------------------------------
-
-
-def _form_branch(value: Any) -> str:
-    return "Inline" if isinstance(value, dict | FormMeta) else "Name"
-
-
-FormChoice = Annotated[
-    Annotated[str, BeforeValidator(_name_or_off), Tag("Name")] | Annotated[FormMeta, Tag("Inline")],
-    Discriminator(_form_branch),
-]
-
-
-class PageMeta(Strict):
-    """Front matter of a page, and `values` of `defaults`."""
-
-    title: Title
-    description: str = ""
-    """For search results: 70 to 160 characters. Without it, taken from the first paragraph."""
-    date: Moment | None = None
-    updated: Moment | None = None
-    draft: bool = False
-    expires: Moment | None = None
-    """From then on the page is no longer published."""
-    layout: Literal["home", "post", "page", "landing"] | None = None
-    slug: str = ""
-    """Replaces the last part of the URL."""
-    permalink: Permalink = ""
-    """The whole URL, from the site's root."""
-    aliases: Annotated[list[Permalink], BeforeValidator(_one_or_list)] = []
-    """Former URLs, which lead here."""
-    tags: TextList = []
-    image: str = ""
-    image_alt: str = ""
-    author: Annotated[Person, BeforeValidator(person)] | None = None
-    form: FormChoice | None = None
-    """Name of the form that ends the page, `false` for none, or a form of its own."""
-    cta: Annotated[str, BeforeValidator(_name_or_off), _NameOrOff] | None = None
-    """Name of the call to action, `false` for none."""
-    inline_cta: bool = False
-    """Show the call to action after the first third, too."""
-    noindex: bool = False
-    weight: int = 0
-    """Pages of a list stand by weight, then by date."""
-    lang: Language | None = None
-    translation_key: str = ""
-    """Pages with the same key are translations of each other."""
-    toc: bool = False
-    extra: dict[str, Any] = {}
-    """Free, for your own templates."""
+Author = Annotated[Person, BeforeValidator(person, json_schema_input_type=str | Person)]
 
 
 # --- from pydantic's errors to diagnostics -------------------------------------------------------------------
@@ -392,7 +186,7 @@ def _diagnostic(
     loc = prefix + tuple(step for step in details["loc"] if not _is_branch(step))
     name = ".".join(str(step) for step in loc if isinstance(step, str))
     if kind == "custom":
-        at = (context["at"],) if "at" in context else ()
+        at = (context["at"],) if context["at"] else ()
         return error(context["code"], context["message"], doc.path, doc.span(loc + at), context["hint"])
     if kind == "extra_forbidden":
         known = _fields_at(model, loc[len(prefix) : -1])
@@ -438,30 +232,43 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of what people write, the fields' docstrings as descriptions."""
+    """JSON Schema (draft 2020-12) of what people write: any optional key may be empty, docstrings describe."""
     schema = model.model_json_schema(mode="validation")
+    docs = _field_docs()
     for name, part in {model.__name__: schema, **schema.get("$defs", {})}.items():
-        docs = _field_docs(model).get(name, {})
+        required = part.get("required", ())
         for field, described in part.get("properties", {}).items():
-            if field in docs:
-                described["description"] = docs[field]
+            doc = docs.get(name, {}).get(field)
+            if field not in required:
+                described = part["properties"][field] = _or_empty(described)
+            if doc:
+                described["description"] = doc
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _field_docs(model: type[BaseModel]) -> dict[str, dict[str, str]]:
+def _or_empty(described: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a value that may also be left out after the colon."""
+    outside: dict[str, Any] = {
+        key: described.pop(key) for key in ("title", "default", "description") if key in described
+    }
+    kinds = described.pop("anyOf") if set(described) == {"anyOf"} else [described]
+    return {**outside, "anyOf": [*(kind for kind in kinds if kind != {"type": "null"}), {"type": "null"}]}
+
+
+def _field_docs() -> dict[str, dict[str, str]]:
     """class → field → the docstring below it. Read from the source only here: at import it would cost every build."""
     import ast
     import inspect
     import sys
 
     found: dict[str, dict[str, str]] = {}
-    for module in (sys.modules[model.__module__], sys.modules[__name__]):
-        for node in ast.parse(inspect.getsource(module)).body:
+    for name in ("schema", "frontmatter", "config", "themefile"):
+        module = sys.modules.get(f"magnetgen.{name}")
+        for node in ast.parse(inspect.getsource(module)).body if module else ():
             if isinstance(node, ast.ClassDef):
-                pairs = zip(node.body, node.body[1:], strict=False)
                 found[node.name] = {
                     field.target.id: doc.value.value
-                    for field, doc in pairs
+                    for field, doc in zip(node.body, node.body[1:], strict=False)
                     if isinstance(field, ast.AnnAssign)
                     and isinstance(field.target, ast.Name)
                     and isinstance(doc, ast.Expr)

@@ -63,7 +63,7 @@ def top_level(html: str) -> list[LexborNode]:
     from selectolax.lexbor import LexborHTMLParser  # only sites with landing pages need a parser
 
     body = LexborHTMLParser(f"<body>{html}").body
-    return list(body.iter(include_text=False)) if body else []
+    return [node for node in body.iter() if node.is_element_node] if body else []
 
 
 def after_first_third(html: str, insert: str) -> str:

@@ -16,8 +16,11 @@ from typing import Any
 from markupsafe import Markup
 
 from magnetgen import __version__
+from magnetgen.jobs import SITEMAP_URLS
+from magnetgen.markdown import plain
 from magnetgen.model import Page
-from magnetgen.plan import SITEMAP_URLS, Job, Listing, Plan
+from magnetgen.pages import resolve_file
+from magnetgen.plan import Job, Listing, Plan
 from magnetgen.text import truncate
 from magnetgen.views import HeadView, LinkView, SectionView
 
@@ -125,14 +128,17 @@ def script(graph: Iterable[Data]) -> Markup:
 
 
 def organization(plan: Plan) -> Data:
-    org = plan.config.organization
-    data: Data = {"@type": "Organization", "name": plan.config.publisher, "url": org.url or plan.config.base_url}
-    logo = plan.media.get(org.logo.lstrip("/")) if org.logo else None
-    if logo:
-        data["logo"] = plan.absolute(logo.path)
-    if org.same_as:
-        data["sameAs"] = org.same_as
-    return data
+    """Who publishes the site; the same on every page, so put together once a plan."""
+    if "organization" not in plan.memo:
+        org = plan.config.organization
+        data: Data = {"@type": "Organization", "name": plan.config.publisher, "url": org.url or plan.config.base_url}
+        logo = plan.media.get(resolve_file("magnetgen.yaml", org.logo)) if org.logo else None
+        if logo:
+            data["logo"] = plan.absolute(logo.path)
+        if org.same_as:
+            data["sameAs"] = org.same_as
+        plan.memo["organization"] = data
+    return plan.memo["organization"]
 
 
 def website(plan: Plan) -> Data:
@@ -152,14 +158,14 @@ def author(plan: Plan, page: Page) -> Data:
     if page.author:
         person: Data = json.loads(page.author)
         return {"@type": "Person", **{k: v for k, v in person.items() if v}}
-    if plan.config.author:
-        site_author = {k: v for k, v in plan.config.author.model_dump().items() if v}
-        return {"@type": "Person", **site_author}
-    return {
-        "@type": "Organization",
-        "name": plan.config.publisher,
-        "url": plan.config.organization.url or plan.config.base_url,
-    }
+    if "author" not in plan.memo:
+        config = plan.config
+        kind = "Person" if config.author else "Organization"
+        who = config.author.model_dump() if config.author else {
+            "name": config.publisher, "url": config.organization.url or config.base_url
+        }  # fmt: skip
+        plan.memo["author"] = {"@type": kind, **{k: v for k, v in who.items() if v}}
+    return plan.memo["author"]
 
 
 def blog_posting(plan: Plan, page: Page, image: str | None) -> Data | None:
@@ -192,13 +198,13 @@ def breadcrumb_list(plan: Plan, crumbs: Iterable[LinkView]) -> Data:
     return {"@type": "BreadcrumbList", "itemListElement": items}
 
 
-def faq_page(sections: Iterable[SectionView], plain: Callable[[str], str]) -> Data | None:
-    """The questions that the page shows."""
+def faq_page(sections: Iterable[SectionView], answer: Callable[[str], str]) -> Data | None:
+    """The questions that the page shows. `answer`: an answer's HTML as it holds outside the page."""
     asked = [
         {
             "@type": "Question",
-            "name": plain(item.title),
-            "acceptedAnswer": {"@type": "Answer", "text": str(item.body).strip()},
+            "name": plain(str(item.title)),
+            "acceptedAnswer": {"@type": "Answer", "text": answer(item.body).strip()},
         }
         for section in sections
         if section.kind == "faq"
@@ -233,9 +239,9 @@ def sitemap(plan: Plan, number: int = 0) -> str:
 
 def _sitemap_entry(plan: Plan, job: Job) -> str:
     page = plan.by_source.get(job.source) if job.kind == "page" else None
-    changed = (page.updated or page.date) if page else _newest(listing_of(plan, job))
+    changed = (page.updated or page.date) if page else _changed(plan, job)
     lastmod = f"<lastmod>{changed}</lastmod>" if changed else ""
-    picture = plan.media.get(page.image.lstrip("/")) if page and page.image else None
+    picture = plan.media.get(resolve_file(page.source, page.image)) if page and page.image else None
     image = (
         f"<image:image><image:loc>{escape(plan.absolute(picture.path))}</image:loc></image:image>" if picture else ""
     )
@@ -247,9 +253,9 @@ def listing_of(plan: Plan, job: Job) -> Listing | None:
     return (plan.collections if kind == "collection" else plan.tags).get(name)
 
 
-def _newest(listing: Listing | None) -> str | None:
-    dates = [page.updated or page.date for page in listing.pages] if listing else []
-    return max(filter(None, dates), default=None, key=_instant)
+def _changed(plan: Plan, job: Job) -> str | None:
+    listing = listing_of(plan, job)
+    return listing.changed if listing else None
 
 
 def _instant(iso: str) -> datetime:
@@ -311,6 +317,11 @@ def llms(plan: Plan) -> str:
     lines = [f"# {plan.config.title}", ""]
     if plan.config.description:
         lines += [f"> {plan.config.description}", ""]
+    listed = [p for p in plan.pages if p.layout in ("landing", "page", "home") and not p.noindex]
+    if listed:
+        lines += ["## Pages", ""]
+        lines += [f"- [{p.title}]({plan.absolute(p.path)}): {p.description}" for p in listed]
+        lines.append("")
     for listing in plan.collections.values():
         lines += [f"## {listing.title}", ""]
         lines += [f"- [{p.title}]({plan.absolute(p.path)}): {p.description}" for p in listing.pages if not p.noindex]

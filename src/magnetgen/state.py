@@ -6,6 +6,7 @@ Imported before anything heavy: when nothing has changed, a build ends here.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -13,11 +14,9 @@ from pathlib import Path
 import msgspec
 
 from magnetgen import scan
-from magnetgen.cache import code_stamp, default_jobs, load, now_ns, write_atomically
+from magnetgen.cache import code_stamp, default_jobs, granularity, load, now_ns, write_checked
 from magnetgen.diagnostics import ERROR, Diagnostic
 from magnetgen.model import Skipped
-
-_RECENT_NS = 2_000_000_000
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -51,80 +50,91 @@ class Result(msgspec.Struct, frozen=True):
         return 1 if found or self.failed else 0
 
 
+class Validity(msgspec.Struct, frozen=True):
+    """From when to when (seconds since the epoch) the clock would decide as it did: what is future or expired."""
+
+    since: float | None = None
+    until: float | None = None
+
+    def holds(self, now: float) -> bool:
+        return (self.since is None or now >= self.since) and (self.until is None or now < self.until)
+
+
 class _Saved(msgspec.Struct):
-    """A finished build: digests of what went in and came out, and until when it stays true."""
+    """A finished build: digests of what went in and came out, and when it holds. `out` as the file system spells it."""
 
     inputs: bytes
-    folders: tuple[str, ...]
+    out: bytes
     files: tuple[str, ...]
     outputs: bytes
-    until: float | None
+    valid: Validity
     result: Result
 
 
 class State:
-    """The last build with the same wishes."""
+    """The last build with the same wishes, and the looks (themes, templates) as they were before this one."""
 
     def __init__(self, root: Path, options: Options) -> None:
         self._root = root
         self._options = options
-        wishes = (options.out, options.base_url, options.drafts, options.future, options.strict, str(root.resolve()))
-        name = blake2b(repr(wishes).encode(), digest_size=6).hexdigest()
+        # The shell says --out relative to where it stands.
+        out = os.path.abspath(options.out) if options.out else None  # noqa: PTH100
+        self._out = out
+        wishes = (out, options.base_url, options.drafts, options.future, options.strict)
+        name = blake2b(repr(wishes).encode(errors="surrogateescape"), digest_size=6).hexdigest()
         self._file = root / ".magnetgen" / "cache" / f"state-{name}.mpk"
         self._started_ns = now_ns()
+        self._looks = scan.looks_digest(root)
 
     def out(self, configured: str) -> Path:
-        """The output folder: the command line's (as the shell sees it), or the site's own."""
-        return Path(self._options.out).absolute() if self._options.out else (self._root / configured).absolute()
+        """The output folder: the command line's, or the site's own; where it is a link, what it leads to."""
+        return Path(self._out).resolve() if self._out else (self._root / configured).resolve()
 
     def unchanged(self) -> Result | None:
-        """The last result, if no input, no output and no relevant instant has changed since."""
+        """The last result, with the time it took to see that no input, no output and no instant has changed it."""
         saved = None if self._options.clean else load(self._file, _Saved)
-        if saved is None:
+        if saved is None or not saved.valid.holds(self.now()):
             return None
-        import time
-
-        now = self._options.now if self._options.now is not None else time.time()
-        if saved.until is not None and now >= saved.until:
-            return None
-        folders = [Path(folder) for folder in saved.folders]
-        if self._inputs(folders) != saved.inputs or self._outputs(Path(saved.result.out), saved.files) != saved.outputs:
+        out = Path(os.fsdecode(saved.out))
+        if self._inputs(scan.site(self._root)) != saved.inputs or self._outputs(out, saved.files) != saved.outputs:
             return None
         count = saved.result.written + saved.result.unchanged
-        return msgspec.structs.replace(saved.result, written=0, unchanged=count, removed=0)
+        seconds = (now_ns() - self._started_ns) / 1e9
+        return msgspec.structs.replace(
+            saved.result, out=str(out), written=0, unchanged=count, removed=0, seconds=seconds
+        )
 
-    def unchanged_now(self) -> Result | None:
-        """`unchanged`, with the time it took."""
-        found = self.unchanged()
-        return found and msgspec.structs.replace(found, seconds=(now_ns() - self._started_ns) / 1e9)
+    def now(self) -> float:
+        """Seconds since the epoch, as the build is to see them."""
+        return self._options.now if self._options.now is not None else time.time()
 
-    def save(self, result: Result, outputs: Mapping[str, object], until: float | None, folders: Iterable[Path]) -> None:
-        """Remember a good build; not if an input changed while it ran, or so shortly before that time cannot tell."""
-        looked = [Path(folder) for folder in folders]
-        inputs = self._inputs(looked, recent_ns=self._started_ns)
+    def save(self, result: Result, found: scan.Scan, outputs: Mapping[str, object], valid: Validity) -> None:
+        """Remember a good build of what was `found`; not if it changed so shortly before that its time cannot tell."""
+        inputs = self._inputs(found, recent_ns=self._started_ns)
         if inputs is None:
             self._file.unlink(missing_ok=True)
             return
-        files = tuple(outputs)
-        saved = _Saved(inputs, tuple(map(str, looked)), files, self._outputs(Path(result.out), files), until, result)
-        write_atomically(self._file, msgspec.msgpack.encode(saved))
+        out, files = Path(result.out), tuple(outputs)
+        kept = msgspec.structs.replace(result, out="")
+        saved = _Saved(inputs, os.fsencode(out), files, self._outputs(out, files), valid, kept)
+        write_checked(self._file, msgspec.msgpack.encode(saved))
 
-    def _inputs(self, folders: list[Path], recent_ns: int | None = None) -> bytes | None:
-        """A digest of every input's name, size and time; None if one is newer than `recent_ns` allows."""
-        found = scan.site(self._root)
-        state = blake2b(code_stamp(), digest_size=16)
+    def _inputs(self, found: scan.Scan, recent_ns: int | None = None) -> bytes | None:
+        """A digest of every input's name and stamp; None without settings, or if one is too recent to be sure of."""
+        state = blake2b(code_stamp() + self._looks, digest_size=16)
         newest = 0
         for source in (*found.texts, *found.files):
-            state.update(f"{source.path}\0{source.size}\0{source.mtime_ns}\0".encode())
+            state.update(f"{source.path}\0{source.stamp}\0".encode())
             newest = max(newest, source.mtime_ns)
-        state.update(repr([(s.path, s.reason) for s in found.skipped]).encode())
-        state.update(repr(found.diagnostics).encode())
-        info = (self._root / "magnetgen.yaml").stat()
-        state.update(f"{info.st_size}\0{info.st_mtime_ns}\0{info.st_ino}".encode())
-        newest = max(newest, info.st_mtime_ns)
-        if recent_ns is not None and newest > recent_ns - _window(newest):
+        state.update(repr(([(s.path, s.reason) for s in found.skipped], found.diagnostics)).encode())
+        try:
+            info = (self._root / "magnetgen.yaml").stat()
+        except OSError:
             return None
-        state.update(scan.tree_digest(self._root, folders))
+        state.update(f"{info.st_size}\0{info.st_mtime_ns}\0{info.st_ctime_ns}\0{info.st_ino}".encode())
+        newest = max(newest, info.st_mtime_ns)
+        if recent_ns is not None and newest > recent_ns - granularity(newest):
+            return None
         return state.digest()
 
     def _outputs(self, out: Path, files: Iterable[str]) -> bytes:
@@ -141,7 +151,3 @@ class State:
         forms = self._root / ".magnetgen" / "forms.json"
         state.update(str(forms.stat().st_mtime_ns if forms.is_file() else 0).encode())
         return state.digest()
-
-
-def _window(mtime_ns: int) -> int:
-    return _RECENT_NS if mtime_ns % 1_000_000_000 == 0 else 20_000_000

@@ -36,7 +36,7 @@ def slug_path(path: str) -> str:
 
 def fold(path: str) -> str:
     """The form in which two URLs are the same on a file system that ignores case."""
-    return unicodedata.normalize("NFC", path.casefold())
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path.casefold())
 
 
 def quote_path(path: str) -> str:
@@ -76,7 +76,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’»)]*(?=\s|$)")
 def summary(text: str, length: int, least: int = 70) -> str:
     """The text's first whole sentences if at least `least` code points of them fit, else a cut between words."""
     text = " ".join(text.split())
-    ends = [m.end() for m in _SENTENCE_END.finditer(text) if m.end() <= length]
+    ends = [m.end() for m in _SENTENCE_END.finditer(text[: length + 1]) if m.end() <= length]
     return text[: ends[-1]] if ends and ends[-1] >= least else truncate(text, length)
 
 

@@ -1,4 +1,4 @@
-"""A theme: templates, stylesheet, words and settings, found by name and overridable file by file.
+"""A theme made ready: templates, stylesheet and script, overridable file by file (theme.yaml: themefile.py).
 
 A template is looked up in the site's `templates/`, then in the theme's folder, then in the theme that it extends,
 at last in lodestone. `{% extends "lodestone/post.html" %}` reaches a theme's original by its name.
@@ -6,65 +6,27 @@ at last in lodestone. `{% extends "lodestone/post.html" %}` reaches a theme's or
 
 from __future__ import annotations
 
-import importlib.resources
 import re
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
-from magnetgen import client, yamldoc
+from magnetgen import client, themefile, yamldoc
+from magnetgen.cache import read_checked, write_checked
+from magnetgen.colors import palette
 from magnetgen.diagnostics import Diagnostic, Span, error
-from magnetgen.text import did_you_mean, listing
 from magnetgen.views import SiteView
 
-DEFAULT = "lodestone"
-THEME_FILE = "theme.yaml"
 MAX_PIECES = 20_000
 """Pieces of HTML kept at a time: about 20 MB of teasers."""
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _SPACE = re.compile(r"\s+")
 _AROUND = re.compile(r"\s*([{};,])\s*|(?<=:)\s+")
-_TOP_KEYS = {"name", "description", "extends", "settings", "words", "months", "date_format"}
-
-
-def shipped() -> Path:
-    """The folder of the themes that come with magnetgen: in the wheel, or beside src/ in a checkout."""
-    inside = Path(str(importlib.resources.files("magnetgen") / "_themes"))
-    return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "themes"
-
-
-def find(root: Path, name: str) -> Path | None:
-    """The site's own theme of that name, or one that came with magnetgen."""
-    for folder in (root / "themes" / name, shipped() / name):
-        if (folder / THEME_FILE).is_file():
-            return folder
-    return None
-
-
-def chain(root: Path, name: str) -> list[tuple[str, Path]]:
-    """The theme and those that it extends, nearest first, lodestone always last. Raises yamldoc.Fault."""
-    found: list[tuple[str, Path]] = []
-    wanted: str | None = name
-    while wanted and wanted not in [n for n, _ in found]:
-        folder = find(root, wanted)
-        if folder is None:
-            known = {p.parent.name for base in (root / "themes", shipped()) for p in base.glob(f"*/{THEME_FILE}")}
-            hint = did_you_mean(wanted, known) + f"Themes: {listing(sorted(known))}"
-            raise yamldoc.Fault(
-                error("theme-unknown", f'there is no theme "{wanted}"', "magnetgen.yaml", Span(1), hint)
-            )
-        found.append((wanted, folder))
-        wanted = _settings(root, folder).get("extends") or (DEFAULT if wanted != DEFAULT else None)
-    return found
-
-
-def folders(root: Path, name: str) -> list[Path]:
-    """Every folder whose files make the pages' looks: for watching and for the cache's key."""
-    return [root / "templates", *(folder for _, folder in chain(root, name))]
 
 
 class _Environment(jinja2.Environment):
@@ -87,25 +49,22 @@ class Theme:
     digest: changes with every byte of templates, stylesheet, script and settings.
     """
 
-    def __init__(self, root: Path, settings: dict[str, Any], cache: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, settings: dict[str, Any], cache: Path | None = None, doc: yamldoc.Document | None = None
+    ) -> None:
+        """`settings`: `theme` of magnetgen.yaml; `doc`: that file, so that faults have their place."""
         self.root = root
-        self.chain = chain(root, str(settings.get("name", DEFAULT)))
-        declared = [_settings(root, folder) for _, folder in reversed(self.chain)]
-        self.settings: dict[str, Any] = {}
-        self.words: dict[str, str] = {}
-        self.months: list[str] = []
-        self.date_format = "{day} {month} {year}"
-        for layer in declared:
-            self.settings |= layer.get("settings") or {}
-            self.words |= layer.get("words") or {}
-            self.months = layer.get("months") or self.months
-            self.date_format = layer.get("date_format") or self.date_format
-        own = {k: v for k, v in settings.items() if k not in ("name", "words", "months", "date_format")}
-        self.settings |= own
-        self.words |= _known_words(self.words, settings.get("words") or {})
-        self.months = settings.get("months") or self.months
-        self.date_format = settings.get("date_format") or self.date_format
-        self.css = Markup(palette(str(self.settings.get("brand", "#0b6e4f"))) + self._static("style.css", minify_css))
+        self.layers = themefile.layers(root, settings, doc)
+        look = themefile.look(self.layers, settings, doc)
+        self.settings, self.words, self.months, self.date_format = (
+            look.settings,
+            look.words,
+            look.months,
+            look.date_format,
+        )
+        self.brand = str(self.settings.get("brand") or "#0b6e4f")
+        self.css = Markup(palette(self.brand) + self._static("style.css", minify_css))
+        self.sections_css = Markup(self._static("sections.css", minify_css))
         extra = self._static("theme.js", str)
         self.script = Markup(client.page_script() + extra)
         self.digest = self._digest(settings)
@@ -141,27 +100,28 @@ class Theme:
         year, month, day = int(iso[:4]), int(iso[5:7]), int(iso[8:10])
         return self.date_format.format(day=day, month=self.months[month - 1], year=year)
 
-    def fault(self, exc: jinja2.TemplateError, page: str) -> Diagnostic:
+    def is_to_blame(self, exc: Exception) -> bool:
+        """Whether an exception comes from a template: its syntax, an undefined name, or what it calculates."""
+        return isinstance(exc, jinja2.TemplateError | UnicodeDecodeError) or _template_frame(exc) is not None
+
+    def fault(self, exc: Exception, page: str) -> Diagnostic:
         """What went wrong in a template: which, where, and on which page."""
         name, line = _place(exc, self._template_folders())
         path = name if name.startswith(("templates/", "themes/")) else f"themes/{name}"
         hint = "see docs/themes.md for what a template is given"
         if isinstance(exc, jinja2.TemplateNotFound):
             return error("template-missing", f'there is no template "{exc.name}" (for {page})', path, Span(line), hint)
-        message = f"{exc.message or type(exc).__name__} (for {page})"
+        message = f"{str(exc) or type(exc).__name__} (for {page})"
         return error("template-error", message, path, Span(line), hint)
 
     def _template_folders(self) -> list[tuple[str, Path]]:
         own = [("templates", self.root / "templates")]
-        return own + [(f"themes/{name}/templates", folder / "templates") for name, folder in self.chain]
+        return own + [(f"themes/{layer.name}/templates", layer.folder / "templates") for layer in self.layers]
 
     def _environment(self, cache: Path | None) -> jinja2.Environment:
-        by_name = {name: jinja2.FileSystemLoader(folder / "templates") for name, folder in self.chain}
+        by_name = {layer.name: jinja2.FileSystemLoader(layer.folder / "templates") for layer in self.layers}
         own = jinja2.FileSystemLoader(self.root / "templates")
-        bytecode = None
-        if cache is not None:
-            cache.mkdir(parents=True, exist_ok=True)
-            bytecode = jinja2.FileSystemBytecodeCache(str(cache))
+        bytecode = _Bytecode(cache) if cache is not None else None
         return _Environment(
             loader=jinja2.ChoiceLoader([own, *by_name.values(), jinja2.PrefixLoader(dict(by_name))]),
             autoescape=True,
@@ -174,109 +134,62 @@ class Theme:
 
     def _static(self, name: str, transform: Any) -> str:
         """A static file of the nearest theme that has one."""
-        for _, folder in self.chain:
-            file = folder / "static" / name
+        for layer in self.layers:
+            file = layer.folder / "static" / name
             if file.is_file():
                 return str(transform(file.read_text("utf-8")))
         return ""
 
     def _digest(self, settings: dict[str, Any]) -> bytes:
         state = blake2b(digest_size=16)
-        state.update(repr((sorted(settings.items(), key=str), self.css, self.script)).encode())
+        state.update(repr((sorted(settings.items(), key=str), self.css, self.sections_css, self.script)).encode())
         for label, folder in self._template_folders():
-            for file in sorted(folder.rglob("*.html")) if folder.is_dir() else ():
-                state.update(f"{label}/{file.relative_to(folder).as_posix()}\0".encode() + file.read_bytes())
-        for _, folder in self.chain:
-            state.update((folder / THEME_FILE).read_bytes())
+            for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+                if file.is_file() and not file.name.startswith("."):
+                    name = f"{label}/{file.relative_to(folder).as_posix()}"
+                    state.update(name.encode(errors="surrogateescape") + b"\0" + file.read_bytes())
+        for layer in self.layers:
+            state.update((layer.folder / themefile.THEME_FILE).read_bytes())
         return state.digest()
 
 
-def _place(exc: jinja2.TemplateError, folders: list[tuple[str, Path]]) -> tuple[str, int]:
+class _Bytecode(jinja2.BytecodeCache):
+    """Compiled templates, each with a digest in front: marshal must never see a spoilt file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        data = read_checked(self._folder / bucket.key)
+        if data is not None:
+            bucket.bytecode_from_string(data)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        write_checked(self._folder / bucket.key, bucket.bytecode_to_string())
+
+
+def _place(exc: Exception, folders: list[tuple[str, Path]]) -> tuple[str, int]:
     """(file, line) of a template fault: from the error itself, else from the innermost template frame."""
-    filename = getattr(exc, "filename", None)
-    line = getattr(exc, "lineno", None)
+    filename, line = getattr(exc, "filename", None), getattr(exc, "lineno", None)
     if filename is None:
-        trace = exc.__traceback__
-        while trace is not None:
-            where = trace.tb_frame.f_code.co_filename
-            if where.endswith(".html"):
-                filename, line = where, trace.tb_lineno
-            trace = trace.tb_next
+        filename, line = _template_frame(exc) or (None, None)
     for label, folder in folders:
         if filename and Path(filename).is_relative_to(folder):
             return f"{label}/{Path(filename).relative_to(folder).as_posix()}", line or 1
     return "templates", line or 1
 
 
-def _settings(root: Path, folder: Path) -> dict[str, Any]:
-    """theme.yaml, checked for its keys."""
-    file = folder / THEME_FILE
-    path = file.relative_to(root).as_posix() if file.is_relative_to(root) else f"themes/{folder.name}/{THEME_FILE}"
-    doc = yamldoc.parse(yamldoc.decode(file.read_bytes(), path), path, free=frozenset({"settings"}))
-    for key in doc.data:
-        if key not in _TOP_KEYS:
-            hint = did_you_mean(key, _TOP_KEYS) + f"Known keys: {listing(sorted(_TOP_KEYS))}"
-            raise yamldoc.Fault(error("unknown-key", f'unknown key "{key}"', path, doc.span((key,), key=True), hint))
-    return doc.data
-
-
-def _known_words(known: dict[str, str], own: dict[str, Any]) -> dict[str, str]:
-    for key in own:
-        if key not in known:
-            hint = did_you_mean(key, known) + "the theme's theme.yaml lists its words"
-            raise yamldoc.Fault(error("unknown-key", f'the theme has no word "{key}"', "magnetgen.yaml", Span(1), hint))
-    return {key: str(value) for key, value in own.items()}
+def _template_frame(exc: Exception) -> tuple[str, int] | None:
+    """(file, line) of the innermost frame that is a template's."""
+    found, trace = None, exc.__traceback__
+    while trace is not None:
+        where = trace.tb_frame.f_code.co_filename
+        if where.endswith(".html"):
+            found = where, trace.tb_lineno
+        trace = trace.tb_next
+    return found
 
 
 def minify_css(css: str) -> str:
     """Comments and idle white space removed; nothing else is touched."""
     return _AROUND.sub(lambda m: m[1] or "", _SPACE.sub(" ", _COMMENT.sub("", css))).replace(";}", "}").strip()
-
-
-# --- colours: WCAG 2.2 contrast, relative luminance of sRGB ---------------------------------------------------
-
-DARK_PAGE = "#14181b"
-MIN_CONTRAST = 4.5
-
-
-def palette(brand: str) -> str:
-    """Custom properties from one brand colour, each readable where it is used."""
-    on_brand = max(("#ffffff", "#14181b"), key=lambda text: contrast(brand, text))
-    ink = _until(brand, "#ffffff", "#000000")
-    ink_dark = _until(brand, DARK_PAGE, "#ffffff")
-    return f":root{{--brand:{brand};--on-brand:{on_brand};--brand-ink:{ink};--brand-ink-dark:{ink_dark}}}"
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast ratio of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
-    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def _until(color: str, background: str, toward: str) -> str:
-    """The colour, mixed with another just as far as it takes to be read on the background."""
-    for step in range(21):
-        mixed = _mix(color, toward, step / 20)
-        if contrast(mixed, background) >= MIN_CONTRAST:
-            return mixed
-    return toward
-
-
-def _rgb(color: str) -> tuple[int, int, int]:
-    digits = color.lstrip("#")
-    digits = "".join(d * 2 for d in digits) if len(digits) == 3 else digits
-    return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
-
-
-def _mix(one: str, other: str, share: float) -> str:
-    mixed = (round(a + (b - a) * share) for a, b in zip(_rgb(one), _rgb(other), strict=True))
-    return "#" + "".join(f"{value:02x}" for value in mixed)
-
-
-def _luminance(color: str) -> float:
-    def linear(value: int) -> float:
-        part = value / 255
-        return float(part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4)
-
-    red, green, blue = (linear(value) for value in _rgb(color))
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

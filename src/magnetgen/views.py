@@ -14,11 +14,15 @@ from msgspec import Struct
 
 
 class LinkView(Struct, frozen=True):
-    """A labelled address. current: "page" if it leads to the page being shown, "true" if to what is above it."""
+    """A labelled address. current: "page" if it leads to the page being shown, "true" if to what is above it.
+
+    lang: of what it leads to, where that is another than the page's.
+    """
 
     label: str
     url: str
     current: str = ""
+    lang: str = ""
 
 
 class DateView(Struct, frozen=True):
@@ -162,7 +166,10 @@ class HeadView(Struct, frozen=True):
 
 
 class SiteView(Struct, frozen=True):
-    """What is the same on every page. `theme` holds the theme's own settings, `words` its words."""
+    """What is the same on every page. `theme` holds the theme's own settings, `words` its words.
+
+    css goes into every page, sections_css only into pages with sections.
+    """
 
     title: str
     description: str
@@ -177,6 +184,7 @@ class SiteView(Struct, frozen=True):
     theme: dict[str, Any]
     words: dict[str, str]
     css: Markup
+    sections_css: Markup
     script: Markup
 
 

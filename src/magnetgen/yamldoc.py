@@ -18,7 +18,7 @@ from magnetgen.diagnostics import Diagnostic, Span, error, warning
 
 MAX_DEPTH = 32
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-_TEXT_TAG = "tag:yaml.org,2002:"
+_OWN_TAGS = ("!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _TAB_INDENT = re.compile(r"^( *)\t", re.M)
 _KEY_LINE = re.compile(r"^[A-Za-z_][\w-]*:( |$)")
 _SURPRISE = re.compile(
@@ -256,8 +256,7 @@ class _Reader:
         if depth > MAX_DEPTH or self.budget < 0:
             self._error("yaml-syntax", "nested or repeated too deeply", node, "write it out more simply")
             return None
-        # The C parser leaves the tag of an untagged node empty, the Python one resolves it.
-        if node.tag and node.tag.startswith("!") and node.tag != "!":
+        if node.tag and node.tag not in _OWN_TAGS:
             self._error("yaml-syntax", f"unknown tag {node.tag}", node, "quote the value if it begins with !")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, None if typed else frozenset(), depth)
@@ -302,7 +301,7 @@ def core_scalar(text: str) -> str | int | float | bool:
         return True
     if text in ("false", "False", "FALSE"):
         return False
-    if _INT.fullmatch(text) and len(text) < 300:
+    if _INT.fullmatch(text) and len(text) < 19:
         base = {"0o": 8, "0x": 16}.get(text[:2], 10)
         return int(text, base)
     if _FLOAT.fullmatch(text):
@@ -330,6 +329,9 @@ def _syntax(exc: yaml.YAMLError, text: str, path: str, line: int) -> Diagnostic:
         column = position - text.rfind("\n", 0, position)
         message = "a control character"
         return error("yaml-syntax", message, path, Span(line + row, max(1, column)), "delete the character")
+    opened = getattr(exc, "context_mark", None)
+    if opened is not None and any(word in str(exc.context) for word in ("quoted scalar", "flow")):  # type: ignore[attr-defined]
+        mark = opened  # what was left open tells more than where the text ended
     row, column = mark.line, mark.column
     source = lines[row] if row < len(lines) else ""
     problem = getattr(exc, "problem", None) or "not valid YAML"

@@ -24,6 +24,7 @@ def check_site(plan: Plan, links: Links) -> Iterator[Diagnostic]:
         yield from _names(plan, page)
         yield from _image(plan, page, links)
         yield from _texts(plan, page)
+    yield from _translations(plan)
     yield from _twice(plan, "title")
     yield from _twice(plan, "description")
     for form in plan.forms.values():
@@ -33,7 +34,7 @@ def check_site(plan: Plan, links: Links) -> Iterator[Diagnostic]:
 
 def _names(plan: Plan, page: Page) -> Iterator[Diagnostic]:
     """`form` and `cta` must name something."""
-    if page.form and page.form not in plan.forms:
+    if page.form and page.form not in plan.forms and f"form:{page.form}" not in plan.unread:
         hint = did_you_mean(page.form, plan.forms) + f"Forms: {listing(sorted(plan.forms)) or 'none'}"
         place = places.key(plan.root, plan.config, page.source, "form")
         yield error("form-unknown", f'there is no form "{page.form}"', *place, hint)
@@ -85,6 +86,18 @@ def _texts(plan: Plan, page: Page) -> Iterator[Diagnostic]:
         )
 
 
+def _translations(plan: Plan) -> Iterator[Diagnostic]:
+    """A key that two pages of one language share: only one of them can be the translation."""
+    first: dict[tuple[str, str], Page] = {}
+    for page in plan.pages:
+        if page.translation_key:
+            other = first.setdefault((page.translation_key, page.lang), page)
+            if other is not page:
+                place = places.key(plan.root, plan.config, page.source, "translation_key")
+                hint = f"set its `lang`, or give it another key than {other.source}"
+                yield warning("translation-twice", f'two pages in "{page.lang}" have this key', *place, hint)
+
+
 def _twice(plan: Plan, name: str) -> Iterator[Diagnostic]:
     seen: dict[str, list[Page]] = {}
     for page in plan.pages:
@@ -110,7 +123,7 @@ def _form(plan: Plan, form: Form, links: Links) -> Iterator[Diagnostic]:
     def at(*path: str | int) -> Span:
         return doc.span((*inline, *path))
 
-    if spec.magnet and spec.magnet not in plan.magnets:
+    if spec.magnet and spec.magnet not in plan.magnets and f"magnet:{spec.magnet}" not in plan.unread:
         hint = (
             did_you_mean(spec.magnet, plan.magnets)
             + f"make content/magnets/{spec.magnet}.md, or put a file of that name there"

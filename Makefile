@@ -1,0 +1,84 @@
+# Everything sets itself up: `make site` needs Python 3.11 or newer, `make test` gets the rest from Debian's packages.
+# `make help` lists what there is.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := tests/tools
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
+
+# Looked for when a recipe runs, as the set-up may have just installed it.
+export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+
+.PHONY: help site setup test lint pytest golden bench lighthouse clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+site: $(VENV)/.stamp-site ## Set up, and build this site into public/
+	$(BIN)/magnetgen build
+
+setup: $(VENV)/.stamp-test $(TOOLS)/node_modules/.stamp ## Get all that the tests need
+
+test: setup lint pytest ## Set up, and run every check
+
+lint: $(VENV)/.stamp-test ## Ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# A tool that is missing is a failure here, never a skipped test.
+pytest: setup ## Only the tests; ARGS="-k word" chooses among them
+	REQUIRE_TOOLS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+golden: $(VENV)/.stamp-test ## Write the golden trees anew
+	$(BIN)/python tests/golden/update.py
+
+bench: $(VENV)/.stamp-site .venv-bench/.stamp bench/node_modules/.stamp ## Compare with other generators; ARGS="--sizes 100"
+	.venv-bench/bin/python bench/run.py --magnetgen $(BIN)/python $(ARGS)
+
+lighthouse: setup $(TOOLS)/lighthouse/node_modules/.stamp ## Lighthouse on this site's page types
+	$(BIN)/python -m tests.validators.lighthouse
+
+clean: ## Remove all that these commands have made, the packages too
+	rm -rf $(VENV) .venv-bench public .magnetgen/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(TOOLS)/node_modules $(TOOLS)/lighthouse/node_modules bench/node_modules
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than what it was made from, or is made again.
+
+$(BIN)/python:
+	sh scripts/setup-test.sh python $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.stamp-site: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.stamp-test: pyproject.toml constraints.txt scripts/setup-test.sh | $(BIN)/python
+	sh scripts/setup-test.sh tools
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.stamp-site
+
+$(TOOLS)/node_modules/.stamp: $(TOOLS)/package.json $(TOOLS)/package-lock.json | $(VENV)/.stamp-test
+	cd $(TOOLS) && npm ci --loglevel=error
+	@touch $@
+
+$(TOOLS)/lighthouse/node_modules/.stamp: $(TOOLS)/lighthouse/package.json | $(VENV)/.stamp-test
+	cd $(TOOLS)/lighthouse && npm install --loglevel=error
+	@touch $@
+
+.venv-bench/.stamp: bench/requirements.txt
+	sh scripts/setup-test.sh python $(PYTHON)
+	$(PYTHON) -m venv .venv-bench
+	PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-bench/bin/python -m pip install --quiet -r bench/requirements.txt
+	@touch $@
+
+bench/node_modules/.stamp: bench/package.json
+	cd bench && npm install --loglevel=error
+	@touch $@

@@ -1,0 +1,91 @@
+"""What all tests share: a small site on disk that can be changed and built."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from magnetgen.build import build
+from magnetgen.diagnostics import Diagnostic
+from magnetgen.state import Options, Result
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SETTINGS = "title: Lead Lab\nbase_url: https://example.com\ndescription: Notes on lead generation for small teams.\n"
+NOW = 1_780_000_000.0
+"""28 May 2026: the clock of every test build."""
+
+
+class Site:
+    """A site in a folder of its own. Paths are relative to it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, path: str, content: str | bytes) -> Path:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return target
+
+    def delete(self, path: str) -> None:
+        (self.root / path).unlink()
+
+    def build(self, **wishes: object) -> Result:
+        """Build into public/ in this process."""
+        return build(self.root, Options(**{"jobs": 1, "now": NOW, **wishes}))  # type: ignore[arg-type]
+
+    def ok(self, **wishes: object) -> Result:
+        """Build, and insist that nothing at all was found wrong."""
+        result = self.build(**wishes)
+        assert not result.diagnostics, [(d.code, d.path, d.span, d.message) for d in result.diagnostics]
+        return result
+
+    def fault(self, code: str, **wishes: object) -> Diagnostic:
+        """Build, and return the one diagnostic with this code."""
+        found = self.build(**wishes).diagnostics
+        matching = [d for d in found if d.code == code]
+        assert len(matching) == 1, [(d.code, d.path, d.span, d.message) for d in found]
+        return matching[0]
+
+    def read(self, file: str, out: str = "public") -> str:
+        return (self.root / out / file).read_text("utf-8")
+
+    def files(self, out: str = "public") -> dict[str, bytes]:
+        """Every output file's bytes by its path."""
+        base = self.root / out
+        return {p.relative_to(base).as_posix(): p.read_bytes() for p in sorted(base.rglob("*")) if p.is_file()}
+
+
+def page(body: str = "Some words about leads.", **front: object) -> str:
+    """A Markdown file; front-matter values are written as they are."""
+    values = {"title": "A page", **front}
+    lines = "".join(f"{key}: {value}\n" for key, value in values.items())
+    return f"---\n{lines}---\n\n{body}\n"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A site with only settings."""
+    made = Site(tmp_path / "site")
+    made.write("magnetgen.yaml", SETTINGS)
+    return made
+
+
+@pytest.fixture
+def copy_of() -> Callable[[Path, Path], Path]:
+    """Copy a site's sources, without what builds leave behind."""
+
+    def copy(source: Path, target: Path) -> Path:
+        for name in ("magnetgen.yaml", "content", "media", "themes", "templates"):
+            if (source / name).is_dir():
+                shutil.copytree(source / name, target / name)
+            elif (source / name).is_file():
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source / name, target / name)
+        return target
+
+    return copy
