@@ -45,6 +45,7 @@ tools() {
         has chromium || has chromium-browser || has google-chrome || missing="$missing chromium fonts-dejavu-core"
     fi
     has java || missing="$missing default-jre-headless"
+    has strace || missing="$missing strace"
     has node || missing="$missing nodejs"
     has npm || missing="$missing npm"
     # shellcheck disable=SC2086

@@ -119,13 +119,14 @@ class Body:
         tag = markup[ref.tag_start : ref.tag_end]
         plain = _MARKDOWN_IMAGE.fullmatch(tag)
         alt = next((g for g in plain.groups()[:2] if g is not None), "") if plain else markdown.attribute(tag, "alt")
-        found += self._image_faults(page, ref.target, alt)
-        if plain is None:  # the writer's own HTML: only its address is ours
-            return ref.start, ref.end, html.escape(address.url)
+        found += self._image_faults(page, ref.target, alt, tag)
+        if plain is None:  # the writer's own HTML: only its address and its size are ours
+            before, behind = markup[ref.tag_start : ref.start], markup[ref.end : ref.tag_end].rstrip("/> ")
+            return ref.tag_start, ref.tag_end, f"{before}{html.escape(address.url)}{behind}{_size(address.media, tag)}>"
         title = f' title="{plain[3]}"' if plain[3] else ""
         return ref.tag_start, ref.tag_end, _image_tag(address.url, alt, title, address.media, eager)
 
-    def _image_faults(self, page: Page, target: str, alt: str) -> Iterable[Diagnostic]:
+    def _image_faults(self, page: Page, target: str, alt: str, tag: str) -> Iterable[Diagnostic]:
         if is_absolute(target) and not target.startswith(("data:", self._plan.config.base_url)):
             place, _ = places.address(self._plan.root, page.source, target, "image")
             hint = "put a copy into media/: pages then load without asking another server"
@@ -133,7 +134,9 @@ class Body:
                 "image-remote", "the size of a remote picture is unknown, so the page will jump", *place, hint
             )
         if not alt.strip():
-            place, _ = places.address(self._plan.root, page.source, target, "image")
+            place, by_markdown = places.address(self._plan.root, page.source, target, "image")
+            if not by_markdown and " alt=" in tag:
+                return  # in HTML an empty alt says that the picture is decoration
             yield warning(
                 "image-alt", "a picture without a description", *place, "say what it shows: ![a drawn magnet](…)"
             )
@@ -164,9 +167,16 @@ class Body:
 
 
 def absolute(markup: str, origin: str, url: str) -> str:
-    """HTML whose addresses hold anywhere, for feeds: root-relative ones with the origin, anchors with the page."""
-    markup = re.sub(r'(\s(?:href|src|poster|action)=")/(?!/)', rf"\g<1>{origin}/", markup)
-    return re.sub(r'(\shref=")#', rf"\g<1>{url}#", markup)
+    """HTML whose addresses hold anywhere, for feeds: root-relative ones with the origin, anchors with the page.
+
+    Only in tags: what a text shows as code stays as it was written.
+    """
+
+    def fix(match: re.Match[str]) -> str:
+        tag = re.sub(r'(\s(?:href|src|poster|action)=")/(?!/)', rf"\g<1>{origin}/", match[0])
+        return re.sub(r'(\shref=")#', rf"\g<1>{url}#", tag)
+
+    return re.sub(r"<[a-zA-Z][^<>]*>", fix, markup)
 
 
 def _embeds(ref: Ref) -> bool:
@@ -191,6 +201,12 @@ def _paragraph_around(markup: str, ref: Ref) -> tuple[int, int, str, str]:
 
 def _image_tag(url: str, alt: str, title: str, media: MediaFile | None, eager: bool) -> str:
     """`alt` and `title` are escaped already, as Markdown left them."""
-    size = f' width="{media.width}" height="{media.height}"' if media and media.width else ""
+    size = _size(media, "")
     load = "" if eager else ' loading="lazy" decoding="async"'
     return f'<img src="{html.escape(url)}" alt="{alt}"{title}{size}{load}>'
+
+
+def _size(media: MediaFile | None, tag: str) -> str:
+    """A picture's width and height as attributes, unless its tag gives them itself."""
+    known = media is not None and media.width and " width=" not in tag and " height=" not in tag
+    return f' width="{media.width}" height="{media.height}"' if media and known else ""

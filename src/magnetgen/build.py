@@ -132,7 +132,9 @@ def _inspect(root: Path, found: scan.Scan, options: Options, report: Report, pro
     memo.save()
     seen: list[_Seen] = [known[s.path] for s in found.files]
     report.add(*(s.fault for s in seen if s.fault))
-    return [s.file for s in seen if s.file]
+    # A picture that cannot be read is told of once: for those who show it, it is there.
+    unread = (MediaFile(s.fault.path, f"/{s.fault.path}", "unread", 0) for s in seen if s.fault)
+    return [*(s.file for s in seen if s.file), *unread]
 
 
 def _inspector(root: Path) -> Callable[[Any], _Seen]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import gc
 import importlib.util
-import multiprocessing
 import os
 import signal
 import sys
@@ -176,7 +175,8 @@ def parallel(
             yield work(item)
             progress(number)
         return
-    # Only here: the import takes 40 ms, which small sites need not pay.
+    # Only here: these take 40 ms to import, which small sites need not pay.
+    import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 

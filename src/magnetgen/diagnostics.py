@@ -119,8 +119,10 @@ class TextRenderer:
     def _line(self, path: str, number: int) -> str | None:
         if path not in self._lines:
             try:
-                text = (self._root / path).read_bytes().decode("utf-8-sig", "replace")
-            except OSError:
+                file = (self._root / path).resolve()
+                inside = file.is_relative_to(self._root.resolve())  # a link out of the site is refused, and not read
+                text = file.read_bytes().decode("utf-8-sig", "replace") if inside else ""
+            except (OSError, RuntimeError):
                 text = ""
             self._lines[path] = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         lines = self._lines[path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -50,14 +51,25 @@ def _field_name(value: Any) -> Any:
     return value
 
 
+_READ_OTHERWISE = re.compile(r"\{,|&&|--|~~|\|\||!!|##|\$\$|%%|\*\*|\+\+|,,|::|;;|<<|==|>>|@@|\^\^|``")
+"""What the `v` flag of HTML's patterns takes for set operations or refuses, and Python does not."""
+
+
 def _pattern(value: Any) -> Any:
     """Only what HTML, Python and JavaScript read alike, and none of them slowly."""
     if isinstance(value, str):
         try:
-            re.compile(value)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # what it warns of is refused below
+                re.compile(value)
         except re.error as exc:
             raise refuse("form-pattern", f"not a valid pattern: {exc}", "test it without the field first") from None
-        if "(?" in value or re.search(r"\\[1-9kpPbBAZ]|[*+}]\)[*+{]|\)[*+{]", value) or len(value) > 200:
+        if (
+            "(?" in value
+            or re.search(r"\\[1-9kpPbBAZ]|[*+}]\)[*+{]|\)[*+{]", value)
+            or len(value) > 200
+            or _READ_OTHERWISE.search(value)
+        ):
             raise refuse(
                 "form-pattern",
                 "this pattern is not read alike, or not quickly, everywhere",
@@ -105,6 +117,8 @@ class FieldMeta(Strict):
             raise refuse("form-options", f'"{self.name}" offers no choice', "give at least two `options`")
         if self.options and kind not in ("select", "radio", "checkbox"):
             raise refuse("form-options", f"a {kind} field takes no options", "make it a select, radio or checkbox")
+        if self.pattern and kind not in ("text", "tel", "url", "number", "email"):
+            raise refuse("form-pattern", f"a {kind} field takes no pattern", "make it a text field", at="pattern")
         if len(set(self.options)) != len(self.options):
             raise refuse("form-options", "two options are the same", "give each option once")
         return self

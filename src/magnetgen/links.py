@@ -177,7 +177,18 @@ class Links:
             for spelling in (path, path.rstrip("/") + "/", path.removesuffix("index.html")):
                 if self._plan.paths.get(fold(spelling)) == spelling:
                     return self._with_anchor(spelling, tail)
-        return Address(quote_path(address) + tail, problem=self._broken(page, address, kind))
+        # Raw HTML is published with a warning: then at least the prefix is right.
+        url = self._plan.url(written) if written.startswith("/") else quote_path(address)
+        hidden = next(
+            (self._plan.hidden[fold(p)] for p in (*tries, *(f"{t}/" for t in tries)) if fold(p) in self._plan.hidden),
+            "",
+        )
+        if hidden:
+            problem = Problem(
+                "link-unpublished", f'"{written}" is not published: {hidden}', "publish it, or take the link out"
+            )
+            return Address(url + tail, problem=problem)
+        return Address(url + tail, problem=self._broken(page, address, kind))
 
     def _with_anchor(self, path: str, tail: str) -> Address:
         page = self._by_path.get(path)

@@ -51,7 +51,9 @@ _RAW_REF = re.compile(
     rf"{_OPAQUE}|<(?P<tag>[a-zA-Z][\w-]*)(?:\s+[^\s=>/\"']+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'>]+))?)*\s*/?>",
     re.S | re.I,
 )
-_ADDRESS = re.compile(r"\s(href|srcset|src|poster|action)\s*=\s*(\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.I)
+_ADDRESS = re.compile(
+    r"\s(href|srcset|src|poster|formaction|action|data)\s*=\s*(\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.I
+)
 
 Engine = Callable[[str], str]
 

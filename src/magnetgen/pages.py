@@ -61,7 +61,11 @@ class PageReader:
         except yamldoc.Fault as fault:
             found = (*fault.diagnostics, *doc.diagnostics)
             return Parsed(
-                source, kind, _path_of_unread(kind, relative, doc), draft=_is_draft(doc, raw), diagnostics=found
+                source,
+                kind,
+                _path_of_unread(kind, relative, doc),
+                draft=kind == "page" and _is_draft(doc, raw),
+                diagnostics=found,
             )
 
     def body(self, source: str, image: str | None = None, id_prefix: str = "") -> Fragment:

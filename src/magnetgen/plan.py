@@ -18,6 +18,7 @@ from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
 from magnetgen.model import MediaFile, Page, Parsed, Skipped
+from magnetgen.text import fold
 from magnetgen.text import quote_path as quote
 
 RELATED = 3
@@ -103,6 +104,7 @@ class Plan(Struct):
     unreadable: dict[str, str] = {}
     unread: frozenset[str] = frozenset()
     unpublished: dict[str, str] = {}
+    hidden: dict[str, str] = {}
     blocks: dict[str, Page] = {}
     forms: dict[str, Form] = {}
     magnets: dict[str, str] = {}
@@ -176,7 +178,11 @@ def make(
     private = (Skipped(file.source, NEVER) for file in plan.media.values() if is_magnet(file.source))
     plan.skipped += tuple(private)
     plan.by_source = {page.source: page for page in plan.pages}
-    plan.unreadable = {f.source: f.path for f in files if f.page is None and f.path and f.kind == "page"}
+    held_back = {s.path: s.reason for s in plan.skipped}
+    unread = [f for f in files if f.page is None and f.path and f.kind == "page"]
+    plan.unreadable = {f.source: f.path for f in unread if f.source not in held_back}
+    paths = {f.source: f.page.path if f.page else f.path for f in files if f.kind == "page"}
+    plan.hidden = {fold(paths[source]): reason for source, reason in held_back.items() if paths.get(source)}
     plan.unread = frozenset(f.path for f in files if f.kind != "page" and f.page is None and f.diagnostics)
     plan.unpublished = {s.path: s.reason for s in plan.skipped}
     plan.blocks = {f.path.removeprefix("block:"): f.page for f in files if f.kind == "block" and f.page}

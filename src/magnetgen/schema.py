@@ -146,6 +146,13 @@ _HINTS = {
     "dict_type": "write `key: value` lines below it",
     "string_type": "write plain text",
 }
+_BOUNDS = {
+    "greater_than_equal": "at least",
+    "less_than_equal": "at most",
+    "string_too_short": "longer than nothing, at least",
+    "too_short": "a list of at least",
+    "too_long": "a list of at most",
+}
 _EXPECTED = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
@@ -174,8 +181,7 @@ def faults(
     model: type[BaseModel], doc: Document, exc: ValidationError, prefix: tuple[str | int, ...] = ()
 ) -> list[Diagnostic]:
     found = [_diagnostic(model, doc, details, prefix) for details in exc.errors(include_url=False)]
-    # A union reports one fault a branch: the first of each place is the telling one.
-    return list({(d.span, d.code): d for d in reversed(found)}.values())[::-1]
+    return list(dict.fromkeys(found))
 
 
 def _diagnostic(
@@ -193,7 +199,8 @@ def _diagnostic(
         hint = did_you_mean(str(loc[-1]), known) + f"Known keys: {listing(sorted(known), 40)}"
         return error("unknown-key", f'unknown key "{loc[-1]}"', doc.path, doc.span(loc, key=True), hint)
     if kind == "missing":
-        example = "add `title: …` between the --- lines at the top" if loc[-1:] == ("title",) else f"add `{loc[-1]}: …`"
+        in_page = loc == ("title",) and doc.path.startswith("content/")
+        example = f"add `{loc[-1]}: …`" + (" between the --- lines at the top" if in_page else "")
         return error("missing-key", f'"{loc[-1]}" is missing', doc.path, doc.span(loc[:-1]), example)
     if kind == "literal_error":
         allowed = [word.strip("'") for word in re.split(r", | or ", str(context["expected"]))]
@@ -203,8 +210,19 @@ def _diagnostic(
     if kind in _EXPECTED:
         message = f'"{name}" must be {_EXPECTED[kind]}'
         return error("wrong-type", message, doc.path, doc.span(loc), _HINTS.get(kind, ""))
-    message = f'"{name}": {details["msg"][:1].lower()}{details["msg"][1:]}'
-    return error("wrong-value", message, doc.path, doc.span(loc))
+    message, hint = (
+        f'"{name}": {details["msg"][:1].lower()}{details["msg"][1:]}',
+        "docs/reference.md says what it may be",
+    )
+    if kind in _BOUNDS:
+        bound = next(value for key, value in context.items() if key in ("ge", "le", "min_length", "max_length"))
+        message, hint = f'"{name}" must be {_BOUNDS[kind]} {bound}', "see docs/reference.md"
+    elif kind == "string_pattern_mismatch":
+        message = f'"{name}" cannot be "{details["input"]}"'
+        hint = (
+            "a language code: en, de, pt-BR" if loc[-1] in ("lang", "language") else "small letters, digits and - only"
+        )
+    return error("wrong-value", message, doc.path, doc.span(loc), hint)
 
 
 def _is_branch(step: str | int) -> bool:

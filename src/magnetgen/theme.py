@@ -106,6 +106,8 @@ class Theme:
 
     def fault(self, exc: Exception, page: str) -> Diagnostic:
         """What went wrong in a template: which, where, and on which page."""
+        if isinstance(exc, UnicodeDecodeError):
+            return self._not_utf8()
         name, line = _place(exc, self._template_folders())
         path = name if name.startswith(("templates/", "themes/")) else f"themes/{name}"
         hint = "see docs/themes.md for what a template is given"
@@ -113,6 +115,16 @@ class Theme:
             return error("template-missing", f'there is no template "{exc.name}" (for {page})', path, Span(line), hint)
         message = f"{str(exc) or type(exc).__name__} (for {page})"
         return error("template-error", message, path, Span(line), hint)
+
+    def _not_utf8(self) -> Diagnostic:
+        """Jinja does not say which of the templates it could not decode."""
+        for label, folder in self._template_folders():
+            for file in sorted(folder.rglob("*.html")):
+                try:
+                    yamldoc.decode(file.read_bytes(), f"{label}/{file.relative_to(folder).as_posix()}")
+                except yamldoc.Fault as fault:
+                    return fault.diagnostics[0]
+        return error("template-error", "a template is not UTF-8", "templates", Span(1), "save it as UTF-8")
 
     def _template_folders(self) -> list[tuple[str, Path]]:
         own = [("templates", self.root / "templates")]

@@ -166,11 +166,9 @@ def test_tasks_are_boxes_that_cannot_be_ticked() -> None:
     assert ["checked" in box for box in boxes] == [False, True]
 
 
-@both
-def test_lists_nest_by_two_spaces_under_bullets(engine: str) -> None:
-    if engine == "python-markdown":
-        pytest.skip("Python-Markdown wants four")
-    assert made("- one\n  - two\n", engine).html.count("<ul>") == 2
+@pytest.mark.parametrize(("engine", "spaces"), [("pyromark", 2), ("python-markdown", 4)])
+def test_lists_nest_below_bullets(engine: str, spaces: int) -> None:
+    assert made(f"- one\n{' ' * spaces}- two\n", engine).html.count("<ul>") == 2
 
 
 @both
