@@ -415,7 +415,19 @@ def test_the_handler_is_given_what_the_format_says(site: Site) -> None:
     site.write("content/magnets/sheet.pdf", b"%PDF-1.7")
     site.build()
     data = compiled(site)
-    assert set(data) == {"title", "words", "v", "base_url", "public_url", "origins", "forms", "assets", "mails", "pages", "destinations"}
+    assert set(data) == {
+        "title",
+        "words",
+        "v",
+        "base_url",
+        "public_url",
+        "origins",
+        "forms",
+        "assets",
+        "mails",
+        "pages",
+        "destinations",
+    }
     assert (data["v"], data["base_url"], data["public_url"]) == (1, "https://example.com/", "https://example.com/api")
     assert data["origins"] == ["https://example.com"]
     assert data["destinations"] == [
