@@ -28,7 +28,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 PARALLEL_FROM = 400
-"""Items below which a second process costs more than it saves (measured: docs/performance.md)."""
+"""Items below which no second process is started: its start would be a good part of the whole. A guess, not tuned."""
 
 _DIGEST = 16
 _TEMPORARY = ".tmp"

@@ -1,7 +1,7 @@
 """Markdown → Fragment: one seam, two engines.
 
-The engine makes regular HTML; ids, footnotes, tables and buttons are put right on that HTML by expressions, which
-is ten times faster than a DOM, and alike for both engines. Addresses stay as written, with their positions, until
+The engine makes regular HTML; ids, footnotes, tables and buttons are put right on that HTML by expressions, without
+building a tree, and alike for both engines. Addresses stay as written, with their positions, until
 the plan knows every URL.
 """
 

@@ -122,7 +122,7 @@ class Stage:
 
 def _make_folder(folder: str) -> None:
     try:
-        os.mkdir(folder)  # noqa: PTH102 (once for every page: the plain call is a third of the time)
+        os.mkdir(folder)  # noqa: PTH102 (once for every page: the plain call does least)
     except FileExistsError:
         pass
     except FileNotFoundError:

@@ -22,7 +22,7 @@ from magnetgen.diagnostics import Diagnostic, Span, error
 from magnetgen.views import SiteView
 
 MAX_PIECES = 20_000
-"""Pieces of HTML kept at a time: about 20 MB of teasers."""
+"""Pieces of HTML kept at a time: teasers of a kilobyte each would be 20 MB."""
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _SPACE = re.compile(r"\s+")
