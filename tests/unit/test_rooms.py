@@ -30,8 +30,9 @@ ROWS = {
     "render": 12,
     "assets": 13, "bundle": 13,
     "build": 14,
-    "cli": 15,
-    "__main__": 16,
+    "leads": 15, "preview": 15,
+    "cli": 16,
+    "__main__": 17,
 }  # fmt: skip
 """Every module or package of magnetgen, once. forms is not among them: it is an island that anyone may import."""
 SOURCES = {

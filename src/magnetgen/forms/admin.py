@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from magnetgen.forms import decode, rules, tokens, validate
-from magnetgen.forms.effects import Drain, FindPerson, ListLeads, ListOutbox, Retry, Steps, Transact
+from magnetgen.forms.effects import Drain, FindPerson, ListLeads, ListOutbox, ListSubmissions, Retry, Steps, Transact
 from magnetgen.forms.http import Context, Problem, json_response
-from magnetgen.forms.records import CONFIRMED, PENDING, UNSUBSCRIBED, Lead, LeadQuery
+from magnetgen.forms.records import (
+    ACCEPTED,
+    CONFIRMED,
+    HELD,
+    PENDING,
+    QUARANTINED,
+    UNSUBSCRIBED,
+    Lead,
+    LeadQuery,
+    Submission,
+    SubmissionQuery,
+)
 from magnetgen.forms.rules import Outcome
 
 LIMIT_MAX = 200
@@ -29,6 +41,7 @@ def route(path: str) -> Route | None:
         "leads": (("GET",), _leads),
         "leads/search": (("POST",), _search),
         "leads/erase": (("POST",), _erase),
+        "submissions": (("GET",), _submissions),
         "outbox": (("GET",), _outbox),
         "drain": (("POST",), _drain),
     }
@@ -68,16 +81,45 @@ def lead_data(lead: Lead) -> dict[str, Any]:
     }
 
 
+def submission_data(sent: Submission) -> dict[str, Any]:
+    """A submission as the owner sees it."""
+    return {
+        "id": sent.id,
+        "form": sent.form,
+        "lead": sent.lead,
+        "email": sent.email,
+        "status": sent.status,
+        "reason": sent.reason,
+        "fields": dict(sent.fields),
+        "consent": list(sent.consent),
+        "source": dict(sent.source),
+        "created_at": sent.created_at,
+        "applied_at": sent.applied_at,
+    }
+
+
 def _leads(ctx: Context) -> Steps:
-    query = _query(ctx.request.query)
-    found: list[Lead] = yield ListLeads(LeadQuery(query.since, query.form, query.status, query.after, query.limit + 1))
+    query = LeadQuery(*_query(ctx.request.query, (PENDING, CONFIRMED, UNSUBSCRIBED)))
+    found: list[Lead] = yield ListLeads(replace(query, limit=query.limit + 1))
     shown = found[: query.limit]
-    more = len(found) > len(shown)
-    following = f"{shown[-1].created_at}-{shown[-1].id}" if more else None
-    return json_response({"leads": [lead_data(lead) for lead in shown], "next": following})
+    return json_response({"leads": [lead_data(lead) for lead in shown], "next": _cursor(found, query.limit)})
 
 
-def _query(text: str) -> LeadQuery:
+def _submissions(ctx: Context) -> Steps:
+    query = SubmissionQuery(*_query(ctx.request.query, (ACCEPTED, HELD, QUARANTINED)))
+    found: list[Submission] = yield ListSubmissions(replace(query, limit=query.limit + 1))
+    shown = found[: query.limit]
+    return json_response(
+        {"submissions": [submission_data(sent) for sent in shown], "next": _cursor(found, query.limit)}
+    )
+
+
+def _cursor(found: Sequence[Lead | Submission], limit: int) -> str | None:
+    """Where the next page goes on, if there is one."""
+    return f"{found[limit - 1].created_at}-{found[limit - 1].id}" if len(found) > limit else None
+
+
+def _query(text: str, statuses: tuple[str, ...]) -> tuple[int | None, str, str, tuple[int, str] | None, int]:
     """?since= (ISO date or milliseconds), form, status, after, limit. Anything else there is refused."""
     try:
         given = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=10))
@@ -85,9 +127,9 @@ def _query(text: str) -> LeadQuery:
             raise ValueError
         limit = int(given.get("limit") or "50")
         status = given.get("status", "")
-        if not 1 <= limit <= LIMIT_MAX or status not in ("", PENDING, CONFIRMED, UNSUBSCRIBED):
+        if not 1 <= limit <= LIMIT_MAX or status not in ("", *statuses):
             raise ValueError
-        return LeadQuery(_since(given.get("since", "")), given.get("form", ""), status, _after(given), limit)
+        return _since(given.get("since", "")), given.get("form", ""), status, _after(given), limit
     except (ValueError, OverflowError):
         raise Problem(400, "malformed") from None
 

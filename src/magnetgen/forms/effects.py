@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from magnetgen.forms.http import Response
-from magnetgen.forms.records import Count, Decide, LeadQuery, Load
+from magnetgen.forms.records import Count, Decide, LeadQuery, Load, SubmissionQuery
 from magnetgen.forms.site import Asset, Challenge
 
 
@@ -64,6 +64,13 @@ class ListLeads:
 
 
 @dataclass(frozen=True)
+class ListSubmissions:
+    """→ list[Submission]."""
+
+    query: SubmissionQuery
+
+
+@dataclass(frozen=True)
 class ListOutbox:
     """→ list[Delivery]."""
 
@@ -93,6 +100,18 @@ class Locate:
 
 
 Effect = (
-    Rate | Verify | Transact | Note | FindLead | FindPerson | ListLeads | ListOutbox | Retry | Drain | Probe | Locate
+    Rate
+    | Verify
+    | Transact
+    | Note
+    | FindLead
+    | FindPerson
+    | ListLeads
+    | ListSubmissions
+    | ListOutbox
+    | Retry
+    | Drain
+    | Probe
+    | Locate
 )
 Steps = Generator[Effect, Any, Response]

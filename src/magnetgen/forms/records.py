@@ -153,6 +153,17 @@ class LeadQuery:
 
 
 @dataclass(frozen=True)
+class SubmissionQuery:
+    """A page of submissions, newest first; like LeadQuery. `status`: accepted, held or quarantined."""
+
+    since: int | None = None
+    form: str = ""
+    status: str = ""
+    after: tuple[int, str] | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True)
 class Count:
     """One more in a window: `bucket` names the window, `key` who is counted."""
 

@@ -109,6 +109,8 @@ class Runtime:
                 return store.person(step.email_key)
             case effects.ListLeads():
                 return store.leads(step.query)
+            case effects.ListSubmissions():
+                return store.submissions(step.query)
             case effects.ListOutbox():
                 return store.outbox()
             case effects.Retry():

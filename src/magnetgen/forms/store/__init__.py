@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from magnetgen.forms.records import Count, Decide, Delivery, Lead, LeadQuery, Load
+from magnetgen.forms.records import (
+    Count,
+    Decide,
+    Delivery,
+    Lead,
+    LeadQuery,
+    Load,
+    Submission,
+    SubmissionQuery,
+)
 from magnetgen.forms.site import SiteFault
 
 
@@ -31,6 +40,8 @@ class Store(Protocol):
         """Count one more in each window, and say the counts. Need not survive a crash."""
 
     def leads(self, query: LeadQuery) -> list[Lead]: ...
+
+    def submissions(self, query: SubmissionQuery) -> list[Submission]: ...
 
     def person(self, email_key: str) -> dict[str, Any]:
         """{leads, submissions, deliveries, suppressed} of an address, as plain data."""

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from magnetgen.forms.records import Changes, Decide, Idem, Lead, LeadQuery, Load, Snapshot, Submission
+from magnetgen.forms.records import Changes, Decide, Idem, Lead, LeadQuery, Load, Snapshot, Submission, SubmissionQuery
 from magnetgen.forms.store import outbox_sql
 
 _LEAD = (
@@ -173,6 +173,17 @@ def _submission_values(sent: Submission) -> tuple[Any, ...]:
 
 def leads(connection: sqlite3.Connection, query: LeadQuery) -> list[Lead]:
     """A page of leads by (created_at, id), newest first."""
+    text, values = _paged("lead", query)
+    return list(map(_as_lead, connection.execute(text, values)))
+
+
+def submissions(connection: sqlite3.Connection, query: SubmissionQuery) -> list[Submission]:
+    """A page of submissions, in the same order."""
+    text, values = _paged("submission", query)
+    return list(map(_as_submission, connection.execute(text, values)))
+
+
+def _paged(table: str, query: LeadQuery | SubmissionQuery) -> tuple[str, tuple[Any, ...]]:
     where, values = ["1"], list[Any]()
     if query.since is not None:
         where, values = [*where, "created_at>=?"], [*values, query.since]
@@ -182,8 +193,8 @@ def leads(connection: sqlite3.Connection, query: LeadQuery) -> list[Lead]:
         where, values = [*where, "status=?"], [*values, query.status]
     if query.after:
         where, values = [*where, "(created_at,id)<(?,?)"], [*values, *query.after]
-    text = f"SELECT * FROM lead WHERE {' AND '.join(where)} ORDER BY created_at DESC, id DESC LIMIT ?"
-    return list(map(_as_lead, connection.execute(text, (*values, query.limit))))
+    text = f"SELECT * FROM {table} WHERE {' AND '.join(where)} ORDER BY created_at DESC, id DESC LIMIT ?"
+    return text, (*values, query.limit)
 
 
 def person(connection: sqlite3.Connection, key: str) -> dict[str, Any]:

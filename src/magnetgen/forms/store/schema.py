@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS submission(
   CHECK((status = 'accepted') = (lead_id IS NOT NULL))) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS submission_lead ON submission(lead_id, created_at);
 CREATE INDEX IF NOT EXISTS submission_person ON submission(email_key) WHERE lead_id IS NULL;
+CREATE INDEX IF NOT EXISTS submission_newest ON submission(created_at DESC, id DESC);
 CREATE INDEX IF NOT EXISTS submission_recent ON submission(form_id, created_at);
 CREATE INDEX IF NOT EXISTS submission_status ON submission(status, created_at) WHERE status <> 'accepted';
 CREATE TABLE IF NOT EXISTS idem(

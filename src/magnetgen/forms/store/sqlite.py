@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from magnetgen.forms import failpoint
-from magnetgen.forms.records import Count, Decide, Delivery, Lead, LeadQuery, Load
+from magnetgen.forms.records import (
+    Count,
+    Decide,
+    Delivery,
+    Lead,
+    LeadQuery,
+    Load,
+    Submission,
+    SubmissionQuery,
+)
 from magnetgen.forms.store import StoreUnavailable, outbox_sql, rows, schema
 from magnetgen.forms.store.rates import Rates
 
@@ -123,6 +132,10 @@ class SqliteStore:
 
     def leads(self, query: LeadQuery) -> list[Lead]:
         found: list[Lead] = self._read(lambda connection: rows.leads(connection, query))
+        return found
+
+    def submissions(self, query: SubmissionQuery) -> list[Submission]:
+        found: list[Submission] = self._read(lambda connection: rows.submissions(connection, query))
         return found
 
     def find_lead(self, id: str) -> Lead | None:
