@@ -21,6 +21,21 @@ Progress = Callable[[str, int, int], None]
 """Told a stage's name, how much of it is done, and of how much."""
 
 
+class Run(msgspec.Struct):
+    """A good run of the pipeline, while its site is still locked. `changed`: output files that were written.
+
+    `forms`: forms.json, which is the caller's to write.
+    """
+
+    result: Result
+    found: scan.Scan
+    parsed: dict[str, Parsed]
+    renderer: Renderer
+    listed: dict[str, output.Listed]
+    changed: list[str]
+    forms: bytes
+
+
 class _Seen(msgspec.Struct, frozen=True):
     """A media file's facts, or why it cannot be used."""
 
@@ -34,18 +49,50 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
     state = State(root, options)
     if (before := state.unchanged()) is not None:
         return before
-    report = Report()
-    try:
-        result = _build(root, options, state, report, progress)
-    except yamldoc.Fault as fault:
-        result = Result(diagnostics=(*report, *fault.diagnostics), failed=True)
+
+    def keep(done: Run) -> None:
+        _write_forms(root, done.forms)
+        site = done.renderer.plan
+        state.save(done.result, done.found, done.listed, Validity(site.since, site.until))
+
+    result = run(root, options, state.out, state.now(), keep, progress=progress)
     return msgspec.structs.replace(result, seconds=time.perf_counter() - started)
 
 
-def _build(root: Path, options: Options, state: State, report: Report, progress: Progress) -> Result:
-    """The pipeline. Raises yamldoc.Fault where settings or theme keep it from beginning."""
+def run(
+    root: Path,
+    options: Options,
+    out_of: Callable[[str], Path],
+    now: float,
+    keep: Callable[[Run], None],
+    memos: cache.Memos = cache.Memo,
+    progress: Progress = lambda *_: None,
+) -> Result:
+    """The pipeline, without asking whether anything has changed.
+
+    `out_of`: the output folder, from what the settings say; `now`: seconds since the epoch; `keep`: called with a good
+    run before the site is unlocked.
+    """
+    report = Report()
+    try:
+        return _run(root, options, out_of, now, keep, memos, report, progress)
+    except yamldoc.Fault as fault:
+        return Result(diagnostics=(*report, *fault.diagnostics), failed=True)
+
+
+def _run(
+    root: Path,
+    options: Options,
+    out_of: Callable[[str], Path],
+    now: float,
+    keep: Callable[[Run], None],
+    memos: cache.Memos,
+    report: Report,
+    progress: Progress,
+) -> Result:
+    """Raises yamldoc.Fault where settings or theme keep it from beginning."""
     settings, settings_doc = _settings(root, options, report)
-    out = state.out(settings.build.out)
+    out = out_of(settings.build.out)
     with output.locked(root):
         looks = theme.Theme(root, settings.theme, root / ".magnetgen" / "cache" / "templates", settings_doc)
         manifest = output.read_manifest(root, out)
@@ -53,9 +100,9 @@ def _build(root: Path, options: Options, state: State, report: Report, progress:
 
         found = scan.site(root)
         report.extend(found.diagnostics)
-        parsed = _parse(root, settings, found, options, progress)
-        files = _inspect(root, found, options, report, progress)
-        publish = plan.Publish(state.now(), options.drafts, options.future)
+        parsed = _parse(root, settings, found, options, memos, progress)
+        files = _inspect(root, found, options, memos, report, progress)
+        publish = plan.Publish(now, options.drafts, options.future)
         site = plan.make(root, settings, parsed, files, publish, report)
         jobs.assign(site, report)
         renderer = Renderer(site, looks)
@@ -71,11 +118,10 @@ def _build(root: Path, options: Options, state: State, report: Report, progress:
             changed = [m.file for m in made if m.changed]
             forms = bundle.forms_json(renderer)
             removed = output.commit(root, stage, manifest, output.Manifest(listed, renderer.keys.space), changed)
-            _write_forms(root, forms)
         finally:
             stage.discard()
         result = _result(site, found, report, out, len(changed), len(made) - len(changed), removed)
-        state.save(result, found, listed, Validity(site.since, site.until))
+        keep(Run(result, found, {p.source: p for p in parsed}, renderer, listed, changed, forms))
         return result
 
 
@@ -95,12 +141,17 @@ def _settings(root: Path, options: Options, report: Report) -> tuple[config.Site
 
 
 def _parse(
-    root: Path, settings: config.SiteConfig, found: scan.Scan, options: Options, progress: Progress
+    root: Path,
+    settings: config.SiteConfig,
+    found: scan.Scan,
+    options: Options,
+    memos: cache.Memos,
+    progress: Progress,
 ) -> list[Parsed]:
     """Every content file, from the cache where it has not changed."""
     key = settings.model_dump_json(include={"timezone", "markdown", "language", "defaults"}).encode()
     folder = root / ".magnetgen" / "cache"
-    memo = cache.Memo(folder / "pages.mpk", key, Parsed)
+    memo = memos(folder / "pages.mpk", key, Parsed)
     known: dict[str, Any] = {s.path: None if options.clean else memo.get(s) for s in found.texts}
     todo = [s for s in found.texts if known[s.path] is None]
     now = cache.now_ns()
@@ -108,7 +159,7 @@ def _parse(
     results = cache.parallel(make, todo, options.jobs, Parsed, lambda done: progress("reading", done, len(todo)))
     for source, result in zip(todo, results, strict=True):
         known[source.path] = result
-        memo.put(source, msgspec.msgpack.encode(result), now)
+        memo.put(source, result, now)
     memo.save()
     return [known[s.path] for s in found.texts]
 
@@ -118,9 +169,11 @@ def _parser(root: Path, settings: config.SiteConfig) -> Callable[[Any], Parsed]:
     return lambda source: reader.parse(source.path)
 
 
-def _inspect(root: Path, found: scan.Scan, options: Options, report: Report, progress: Progress) -> list[MediaFile]:
+def _inspect(
+    root: Path, found: scan.Scan, options: Options, memos: cache.Memos, report: Report, progress: Progress
+) -> list[MediaFile]:
     """Every media file's digest and size."""
-    memo = cache.Memo(root / ".magnetgen" / "cache" / "media.mpk", b"", _Seen)
+    memo = memos(root / ".magnetgen" / "cache" / "media.mpk", b"", _Seen)
     known: dict[str, Any] = {s.path: None if options.clean else memo.get(s) for s in found.files}
     todo = [s for s in found.files if known[s.path] is None]
     now = cache.now_ns()
@@ -128,7 +181,7 @@ def _inspect(root: Path, found: scan.Scan, options: Options, report: Report, pro
     results = cache.parallel(make, todo, options.jobs, _Seen, lambda done: progress("media", done, len(todo)))
     for source, result in zip(todo, results, strict=True):
         known[source.path] = result
-        memo.put(source, msgspec.msgpack.encode(result), now)
+        memo.put(source, result, now)
     memo.save()
     seen: list[_Seen] = [known[s.path] for s in found.files]
     report.add(*(s.fault for s in seen if s.fault))
@@ -195,7 +248,7 @@ def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Ma
                 data = assets.discovery(renderer, job).encode()
             else:
                 rendered = renderer.render(job)
-                diagnostics = rendered.diagnostics + _page_faults(renderer, job, rendered)
+                diagnostics = rendered.diagnostics + page_faults(renderer, job, rendered)
                 data = rendered.html.encode(errors="replace")
             size, mtime, changed = stage.put(job.file, data)
         refs = keys.refs(job)
@@ -204,7 +257,8 @@ def _maker(renderer: Renderer, stage: output.Stage) -> Callable[[int], output.Ma
     return make
 
 
-def _page_faults(renderer: Renderer, job: plan.Job, rendered: Rendered) -> tuple[Diagnostic, ...]:
+def page_faults(renderer: Renderer, job: plan.Job, rendered: Rendered) -> tuple[Diagnostic, ...]:
+    """What the rules for pages say of one."""
     if job.kind == "redirect" or not rendered.html:
         return ()
     page = renderer.plan.by_source.get(job.source)

@@ -71,11 +71,11 @@ class Memo:
         self._new[source.path] = entry
         return self._decoder.decode(entry.value)
 
-    def put(self, source: Source, value: bytes, now_ns: int) -> None:
-        """Remember msgpack bytes. `now_ns`: when the file was looked at, before it was read."""
+    def put(self, source: Source, value: Any, now_ns: int) -> None:
+        """Remember a result. `now_ns`: when the file was looked at, before it was read."""
         self._changed = True
         if now_ns - source.mtime_ns > granularity(source.mtime_ns):
-            self._new[source.path] = Entry(source.stamp, msgspec.Raw(value))
+            self._new[source.path] = Entry(source.stamp, msgspec.Raw(msgspec.msgpack.encode(value)))
 
     def save(self) -> None:
         if self._changed or len(self._new) != len(self._old):
@@ -84,6 +84,51 @@ class Memo:
     def _load(self) -> dict[str, Entry]:
         found = load(self._path, _File)
         return found.entries if found is not None and found.key == self._key else {}
+
+
+Memos = Callable[[Path, bytes, Any], Memo]
+"""Opens the memo of a file, for a key and a kind of result."""
+
+
+class WarmMemos:
+    """Memos for build after build in one process: what was decoded once is at hand."""
+
+    def __init__(self) -> None:
+        self._open: dict[Path, tuple[bytes, _WarmMemo]] = {}
+
+    def __call__(self, path: Path, key: bytes, kind: Any) -> Memo:
+        known = self._open.get(path)
+        if known is not None and known[0] == key:
+            known[1].begin()
+            return known[1]
+        memo = _WarmMemo(path, key, kind)
+        self._open[path] = (key, memo)
+        return memo
+
+
+class _WarmMemo(Memo):
+    def __init__(self, path: Path, key: bytes, kind: Any) -> None:
+        super().__init__(path, key, kind)
+        self._values: dict[str, tuple[Stamp, Any]] = {}
+
+    def begin(self) -> None:
+        """Another build: what the last one remembered is what there is."""
+        self._old, self._new, self._changed = self._new, {}, False
+
+    def get(self, source: Source) -> Any:
+        stamp, value = self._values.get(source.path, (None, None))
+        if stamp == source.stamp and source.path in self._old:
+            self._new[source.path] = self._old[source.path]
+            return value
+        value = super().get(source)
+        if value is not None:
+            self._values[source.path] = (source.stamp, value)
+        return value
+
+    def put(self, source: Source, value: Any, now_ns: int) -> None:
+        super().put(source, value, now_ns)
+        if source.path in self._new:
+            self._values[source.path] = (source.stamp, value)
 
 
 def granularity(mtime_ns: int) -> int:

@@ -24,6 +24,8 @@ except ImportError:  # Windows: builds there are not kept apart
     fcntl = None  # type: ignore[assignment]
 
 MARKER = ".magnetgen"
+PREVIEW = (".magnetgen", "preview")
+"""Where the preview's output lies in a site: with drafts in it, it must never be in `public/`."""
 _MARKER_TEXT = b"This folder is written by magnetgen; what is put here by hand may be replaced.\n"
 _STAGE = ".magnetgen-stage"
 
@@ -172,7 +174,8 @@ def check_folder(root: Path, out: Path, manifest: Manifest) -> None:
     resolved, site = out.resolve(), root.resolve()
     if resolved == site or site.is_relative_to(resolved):
         raise RefusedError(f"{out} holds the site itself: choose a folder of its own, such as public")
-    inside = resolved.relative_to(site).parts[:1] if resolved.is_relative_to(site) else ()
+    parts = resolved.relative_to(site).parts if resolved.is_relative_to(site) else ()
+    inside = () if parts == PREVIEW else parts[:1]
     if inside in (("content",), ("media",), ("themes",), ("templates",), (".magnetgen",), (".git",)):
         raise RefusedError(f"{out} is a folder of the site's sources: choose another, such as public")
     if out.exists() and not out.is_dir():

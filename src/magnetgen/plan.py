@@ -219,7 +219,7 @@ def _published(files: list[Parsed], publish: Publish, report: Report) -> tuple[t
             if held_back:
                 skipped.append(Skipped(file.source, "draft"))
         else:
-            reason = _reason(page, publish)
+            reason = why_held_back(page, publish)
             if reason:
                 skipped.append(Skipped(page.source, reason))
             else:
@@ -227,7 +227,8 @@ def _published(files: list[Parsed], publish: Publish, report: Report) -> tuple[t
     return tuple(pages), tuple(skipped)
 
 
-def _reason(page: Page, publish: Publish) -> str:
+def why_held_back(page: Page, publish: Publish) -> str:
+    """Why a page is not published; empty if it is."""
     if page.draft and not publish.drafts:
         return "draft"
     if page.date_ts is not None and page.date_ts > publish.now and not publish.future:
