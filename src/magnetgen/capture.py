@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, cached_property
 
 from markupsafe import Markup, escape
 
+from magnetgen import client
 from magnetgen.forms import contract
 from magnetgen.links import Links
 from magnetgen.plan import Form, Plan
 from magnetgen.theme import Theme
-from magnetgen.views import ConsentView, FieldView, FormView, OptionView
+from magnetgen.views import ConsentView, DownloadView, FieldView, FormView, OptionView
 
 _SCRIPT_WORDS = {
     "required": "fault_required",
@@ -53,6 +54,20 @@ class Capture:
             privacy_url=self._links.site(privacy).url if privacy else "",
             double_opt_in=spec.double_opt_in and self._plan.config.handler.provider == "magnetgen",
         )
+
+    def gives(self, spec: contract.FormSpec) -> bool:
+        """Whether the form's leads receive something from our handler."""
+        return bool(spec.magnet) and self._plan.config.handler.provider == "magnetgen"
+
+    @cached_property
+    def thanks_paths(self) -> frozenset[str]:
+        """Pages of the site that are thank-you pages on which something is handed out."""
+        forms = (form.spec for form in self._plan.forms.values())
+        given = (spec.thanks for spec in forms if self.gives(spec) and not spec.double_opt_in)
+        return frozenset(thanks.partition("#")[0] for thanks in given if thanks)
+
+    def download(self) -> DownloadView:
+        return DownloadView(handler_url(self._plan) + "/download/", Markup(client.script("download")))
 
     def _form_attrs(self, form: Form) -> dict[str, str | bool]:
         provider = self._plan.config.handler.provider

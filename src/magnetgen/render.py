@@ -152,6 +152,7 @@ class Renderer:
             toc=tuple(HeadingView(h.level, h.id, h.text) for h in text.headings if h.level <= 3) if page.toc else (),
             cta=cta,
             form=self._capture.view(own) if own and not embedded else None,
+            download=self._capture.download() if page.path in self._capture.thanks_paths else None,
             sections=parts,
             items=self._latest() if page.layout == "home" else (),
             related=tuple(self._teaser(p) for p in self.plan.related(page)) if page.layout == "post" else (),
@@ -222,7 +223,8 @@ class Renderer:
         if form.page is not None:
             text = self._body.text(form.page, found, None)
             body = self._body.finish(text.html, text) if text.html.strip() else body
-        return self._plain("thanks", job, words["thanks_title"], body, items=self._latest()[:3])
+        given = self._capture.download() if self._capture.gives(form.spec) and not form.spec.double_opt_in else None
+        return self._plain("thanks", job, words["thanks_title"], body, download=given, items=self._latest()[:3])
 
     def _asks_to_confirm(self, spec: FormSpec) -> bool:
         """Only magnetgen's own handler sends a mail to confirm."""
@@ -231,7 +233,8 @@ class Renderer:
     def _view_confirmed(self, job: Job, found: list[Diagnostic]) -> PageView:
         words = self.theme.words
         body = Markup("<p>{}</p>").format(words["confirmed_text"])
-        return self._plain("thanks", job, words["confirmed_title"], body, items=self._latest()[:3])
+        given = self._capture.download() if self._capture.gives(self.plan.forms[job.name].spec) else None
+        return self._plain("thanks", job, words["confirmed_title"], body, download=given, items=self._latest()[:3])
 
     def _view_redirect(self, job: Job, found: list[Diagnostic]) -> PageView:
         page = self.plan.by_source[job.source]

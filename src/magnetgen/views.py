@@ -188,6 +188,13 @@ class SiteView(Struct, frozen=True):
     script: Markup
 
 
+class DownloadView(Struct, frozen=True):
+    """The place for a download on a thank-you page. base: an address that a token follows; script: shows it."""
+
+    base: str
+    script: Markup
+
+
 class PageView(Struct, frozen=True):
     """One page. layout: home, post, page, landing, list, tag, thanks, 404, form, message, redirect."""
 
@@ -210,6 +217,7 @@ class PageView(Struct, frozen=True):
     toc: tuple[HeadingView, ...] = ()
     cta: CtaView | None = None
     form: FormView | None = None
+    download: DownloadView | None = None
     sections: tuple[SectionView, ...] = ()
     items: tuple[TeaserView, ...] = ()
     pagination: PaginationView | None = None

@@ -219,3 +219,27 @@ def test_a_dark_screen_does_not_print_black_paper(browser: Browser, host: Host) 
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     context.close()
+
+
+TOKEN = f"mg1.k1.{'a' * 40}.{'b' * 43}"
+
+
+def test_what_was_asked_for_is_there_at_once_and_its_token_leaves_the_address(page: Page, host: Host) -> None:
+    confirmed = "forms/checklist/confirmed/"
+    page.goto(host.url(f"{confirmed}#{TOKEN}"))
+    button = page.get_by_role("link", name="Download it now")
+    expect(button).to_have_attribute("href", f"/api/download/{TOKEN}")
+    assert page.url == host.url(confirmed)
+    page.reload()
+    expect(button).to_be_visible()
+
+
+@pytest.mark.parametrize("fragment", ["", "#top", f"#{TOKEN}x", "#mg1.k1.a.b", "#javascript:alert(1)"])
+def test_without_a_token_no_download_is_promised(fragment: str, page: Page, host: Host) -> None:
+    page.goto(host.url(f"forms/checklist/confirmed/{fragment}"))
+    expect(page.locator("[data-mg-download]")).to_be_hidden()
+
+
+def test_without_scripts_the_mail_brings_the_download(unscripted: Page, host: Host) -> None:
+    unscripted.goto(host.url(f"forms/checklist/confirmed/#{TOKEN}"))
+    expect(unscripted.locator("[data-mg-download]")).to_be_hidden()

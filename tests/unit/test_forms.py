@@ -550,3 +550,16 @@ def test_a_pattern_that_is_slow_or_not_read_alike_is_an_error(site: Site, patter
     site.write("content/forms/checklist.md", f"---\ntitle: Get it\nfields: [email, {field}]\n---\n")
     found = site.fault("form-pattern")
     assert (found.severity, found.path, found.span and found.span.line) == ("error", "content/forms/checklist.md", 3)
+
+
+def test_a_page_of_the_site_that_serves_as_thank_you_page_has_the_download(site: Site) -> None:
+    site.write("content/magnets/list.txt", "All of it.\n")
+    site.write("content/welcome.md", page("It is yours.", title="Welcome"))
+    form = "---\ntitle: The list\nfields: [email]\nbutton: Send it to me\nmagnet: list\nthanks: /welcome/\n{more}---\n"
+    site.write("content/forms/list.md", form.format(more=""))
+    site.build()
+    assert 'data-mg-download="/api/download/"' in site.read("welcome/index.html")
+    site.write("content/forms/list.md", form.format(more="double_opt_in: true\n"))
+    site.build()
+    assert "data-mg-download" not in site.read("welcome/index.html")
+    assert 'data-mg-download="/api/download/"' in site.read("forms/list/confirmed/index.html")

@@ -12,7 +12,7 @@ _INDENT = re.compile(r"^\s+", re.M)
 
 @cache
 def script(name: str) -> str:
-    """A script as it goes into pages: `attribution` or `form`, comment lines and indentation removed."""
+    """A script as it goes into pages: `attribution`, `form` or `download`, comment lines and indentation removed."""
     source = (Path(__file__).parent / f"{name}.js").read_text("utf-8")
     return _INDENT.sub("", _COMMENT_LINE.sub("", source)).strip()
 
