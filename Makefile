@@ -15,7 +15,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c c
 # Looked for when a recipe runs, as the set-up may have just installed it.
 export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 
-.PHONY: help site setup test lint pytest golden bench lighthouse clean
+.PHONY: help site setup test lint pytest golden bench edits lighthouse clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench: $(VENV)/.stamp-site .venv-bench/.stamp bench/node_modules/.stamp ## Compa
 
 lighthouse: setup $(TOOLS)/lighthouse/node_modules/.stamp ## Lighthouse on this site's page types
 	$(BIN)/python -m tests.validators.lighthouse
+
+edits: $(VENV)/.stamp-site .venv-bench/.stamp ## Time from saving a file to seeing it in a browser, beside Hugo's server
+	.venv-bench/bin/python bench/edits.py --magnetgen $(BIN)/python $(ARGS)
 
 clean: ## Remove all that these commands have made, the packages too
 	rm -rf $(VENV) .venv-bench public .magnetgen/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
