@@ -49,6 +49,10 @@ def _reaching(*options: Callable[[Any], Any]) -> Callable[[Callable[..., int | N
             except LeadsFault as exc:
                 click.echo(f"magnetgen: {exc}", err=True)
                 code = exc.exit_code
+            except BrokenPipeError:
+                # The reader of our output has gone (`| head`): nothing is wrong. click would call it a failure.
+                sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+                code = 0
             sys.exit(code or 0)
 
         for option in reversed((*options, *_WHERE)):
@@ -184,7 +188,7 @@ def erase(client: Client, email: str, yes: bool, send: bool) -> None:
     if email == "-":
         if not yes:
             raise click.UsageError("with - nobody can be asked: add --yes")
-        email = actions.one_address(click.get_text_stream("stdin").read())
+        email = actions.one_address(sys.stdin.read())
     kept = actions.kept(client, email)
     what = f"{_many(kept.leads, 'lead')} and {_many(kept.submissions, 'submission')}"
     if not (kept.leads or kept.submissions):
