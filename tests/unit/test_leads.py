@@ -138,8 +138,8 @@ def test_a_faulty_time_is_refused(full: Lab, text: str) -> None:
 
 def test_more_than_a_thousand_are_not_counted(lab: Lab) -> None:
     fill(lab, 1030)
-    assert "… and more than 999 more" in lab.run("list").stdout
-    assert "… and 30 more" in lab.run("list", "--limit", "1000").stdout
+    assert "… and 1,000 or more:" in lab.run("list").stdout
+    assert "… and 30 more:" in lab.run("list", "--limit", "1000").stdout
 
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80, 200])
@@ -355,6 +355,12 @@ def test_dead_deliveries_are_found_below_many_newer_ones(lab: Lab) -> None:
         )
     connection.close()
     assert "1 delivery is due again." in lab.run("replay", "--dead").stdout
+
+
+@pytest.mark.parametrize(("query", "status"), [("", 200), ("?state=dead&limit=200", 200), ("?state=x", 400), ("?limit=201", 400), ("?after=1", 400)])  # fmt: skip
+def test_the_outbox_is_asked_for_states_that_there_are(full: Lab, query: str, status: int) -> None:
+    given = full.world.request("GET", f"/admin/outbox{query}", authorization=f"Bearer {KEYS.admin}")
+    assert given.status == status
 
 
 def test_send_sends_as_the_handler_would(full: Lab) -> None:

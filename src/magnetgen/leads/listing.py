@@ -102,8 +102,8 @@ def short(given: dict[str, str]) -> str:
 
 def _more(found: Listing) -> Iterator[str]:
     if found.more:
-        number = f"more than {found.more - 1:,}" if found.many else f"{found.more:,}"
-        yield f"… and {number} more: --limit N shows more of them, `magnetgen leads export` has them all."
+        number = f"{found.more:,} or more" if found.many else f"{found.more:,} more"
+        yield f"… and {number}: --limit N shows more of them, `magnetgen leads export` has them all."
 
 
 def _next(found: Listing) -> Iterator[str]:
