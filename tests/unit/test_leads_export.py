@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magnetgen.leads.client import Client, Wish
@@ -76,6 +76,7 @@ def test_what_is_harmless_stays_as_it_is(text: str) -> None:
     assert guarded(text) == text == unguarded(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_the_mark_can_be_taken_off_again(text: str) -> None:
     assert unguarded(guarded(text)) == text
@@ -83,25 +84,28 @@ def test_the_mark_can_be_taken_off_again(text: str) -> None:
 
 
 values = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(DANGEROUS)
-names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True) | st.sampled_from(
-    ["status", "id", "consent_a", "field_id"]
-)
+names = st.text("ab_1", min_size=1, max_size=4) | st.sampled_from(["status", "id", "consent_a", "field_id"])
 leads = st.lists(
     st.fixed_dictionaries(
         {
-            "id": st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
+            "id": st.integers(0, 2**128 - 1).map("{:032x}".format),
             "form": names,
             "status": st.sampled_from(["pending", "confirmed"]),
-            "email": st.emails(),
-            "data": st.dictionaries(names.filter(lambda name: name != "email"), values | st.lists(values, max_size=3)),
-            "consent": st.lists(st.fixed_dictionaries({"name": names, "given": st.booleans(), "text": values})),
+            "email": st.sampled_from(["a@x.co", "+1@x.co", "=1+1@x.co", "'q@x.co"]),
+            "data": st.dictionaries(
+                names.filter(lambda name: name != "email"), values | st.lists(values, max_size=3), max_size=4
+            ),
+            "consent": st.lists(
+                st.fixed_dictionaries({"name": names, "given": st.booleans(), "text": values}), max_size=3
+            ),
             "created_at": st.integers(0, 4_000_000_000_000),
         }
     ),
-    max_size=5,
+    max_size=3,
 )
 
 
+@settings(deadline=None)
 @given(leads)
 def test_a_table_read_back_has_every_value(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
