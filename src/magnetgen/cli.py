@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from magnetgen import __version__
+from magnetgen.leads.commands import leads
 
 if TYPE_CHECKING:
     from magnetgen.state import Result
@@ -281,6 +282,9 @@ def secrets(save: bool, site: Path) -> None:
         raise click.UsageError(f"{exc.filename} is there already: nothing was changed") from None
     except OSError as exc:
         _fail(exc, "text")
+
+
+cli.add_command(leads)
 
 
 def main() -> None:

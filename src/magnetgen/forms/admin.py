@@ -16,7 +16,11 @@ from magnetgen.forms.http import Context, Problem, json_response
 from magnetgen.forms.records import (
     ACCEPTED,
     CONFIRMED,
+    DEAD,
+    DONE,
+    DUE,
     HELD,
+    LEASED,
     PENDING,
     QUARANTINED,
     UNSUBSCRIBED,
@@ -122,16 +126,38 @@ def _cursor(found: Sequence[Lead | Submission], limit: int) -> str | None:
 def _query(text: str, statuses: tuple[str, ...]) -> tuple[int | None, str, str, tuple[int, str] | None, int]:
     """?since= (ISO date or milliseconds), form, status, after, limit. Anything else there is refused."""
     try:
-        given = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=10))
-        if given.keys() - {"since", "form", "status", "after", "limit"}:
-            raise ValueError
-        limit = int(given.get("limit") or "50")
-        status = given.get("status", "")
-        if not 1 <= limit <= LIMIT_MAX or status not in ("", *statuses):
+        given = _given(text, {"since", "form", "status", "after", "limit"})
+        limit, status = _limit(given, 50), given.get("status", "")
+        if status not in ("", *statuses):
             raise ValueError
         return _since(given.get("since", "")), given.get("form", ""), status, _after(given), limit
     except (ValueError, OverflowError):
         raise Problem(400, "malformed") from None
+
+
+def _outbox_query(text: str) -> tuple[str, int]:
+    """?state=, limit."""
+    try:
+        given = _given(text, {"state", "limit"})
+        if given.get("state", "") not in ("", DUE, LEASED, DONE, DEAD):
+            raise ValueError
+        return given.get("state", ""), _limit(given, 100)
+    except ValueError:
+        raise Problem(400, "malformed") from None
+
+
+def _given(text: str, names: set[str]) -> dict[str, str]:
+    given = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=10))
+    if given.keys() - names:
+        raise ValueError
+    return given
+
+
+def _limit(given: dict[str, str], default: int) -> int:
+    limit = int(given.get("limit") or default)
+    if not 1 <= limit <= LIMIT_MAX:
+        raise ValueError
+    return limit
 
 
 def _since(text: str) -> int | None:
@@ -183,7 +209,7 @@ def _release(ctx: Context, id: str) -> Steps:
 
 
 def _outbox(ctx: Context) -> Steps:
-    found = yield ListOutbox()
+    found = yield ListOutbox(*_outbox_query(ctx.request.query))
     shown = ("id", "lead", "form", "dest", "kind", "state", "attempts", "created_at", "next_at", "last_code")
     return json_response({"deliveries": [{name: getattr(delivery, name) for name in shown} for delivery in found]})
 

@@ -72,7 +72,10 @@ class ListSubmissions:
 
 @dataclass(frozen=True)
 class ListOutbox:
-    """→ list[Delivery]."""
+    """The newest of a state, or of all → list[Delivery]."""
+
+    state: str = ""
+    limit: int = 100
 
 
 @dataclass(frozen=True)

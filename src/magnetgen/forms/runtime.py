@@ -112,7 +112,7 @@ class Runtime:
             case effects.ListSubmissions():
                 return store.submissions(step.query)
             case effects.ListOutbox():
-                return store.outbox()
+                return store.outbox(step.state, step.limit)
             case effects.Retry():
                 return store.retry(step.id, ms)
             case effects.Drain():

@@ -9,14 +9,15 @@ from pathlib import Path
 from magnetgen.forms.site import SiteFault
 
 PREFIX = "MAGNETGEN_"
+FILE = "secrets"
 
 
 def as_lines(values: Mapping[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def path_of(site: Path) -> Path:
-    return site / ".magnetgen" / "secrets"
+def path_of(site: Path, name: str = FILE) -> Path:
+    return site / ".magnetgen" / name
 
 
 def save(site: Path, text: str) -> Path:
@@ -29,10 +30,11 @@ def save(site: Path, text: str) -> Path:
     return path
 
 
-def missing(site: Path, env: Mapping[str, str]) -> dict[str, str]:
+def missing(site: Path, env: Mapping[str, str], file: str = FILE) -> dict[str, str]:
     """What the file says and the environment does not."""
+    path = path_of(site, file)
     try:
-        text = path_of(site).read_text("utf-8")
+        text = path.read_text("utf-8")
     except FileNotFoundError:
         return {}
     found = {}
@@ -41,6 +43,6 @@ def missing(site: Path, env: Mapping[str, str]) -> dict[str, str]:
         if not line.strip() or name.startswith("#"):
             continue
         if not equals or not name.startswith(PREFIX):
-            raise SiteFault(f"{path_of(site)}:{number}: expected MAGNETGEN_NAME=value")
+            raise SiteFault(f"{path}:{number}: expected MAGNETGEN_NAME=value")
         found[name] = value
     return {name: value for name, value in found.items() if not env.get(name)}
