@@ -285,7 +285,7 @@ def test_listmonk_unsubscribes_and_erases(service: Service) -> None:
 def test_a_lead_that_gave_only_an_address(service: Service) -> None:
     for kind in KINDS:
         service.answers = [Answer(201, {"subscriber": {"id": 1}})]
-        assert tell(service, kind, event(fields={"email": DATA["email"], "name": ""}, consent=[])).ok
+        assert tell(service, kind, event(fields={"email": DATA["email"]}, consent=[])).ok
     bodies = [got.json for got in service.got]
     slack, hubspot, kit, _, mailchimp, brevo, listmonk = bodies
     assert slack["text"] == "New lead: Ana.B+x@example.com\nForm: news\nStatus: confirmed"
@@ -442,7 +442,9 @@ def shape(kind: str, data: dict[str, Any], statuses: Mapping[str, int]) -> list[
     for method, url, headers, body in keeper.sent:
         parts = urlsplit(url)
         path = [unquote(part).replace(data["email"], "EMAIL") for part in parts.path.split("/")]
-        query = {name: "EMAIL" if values == [data["email"]] else values for name, values in parse_qs(parts.query).items()}
+        query = {
+            name: "EMAIL" if values == [data["email"]] else values for name, values in parse_qs(parts.query).items()
+        }
         hidden = md5(data["email"].lower().encode()).hexdigest()
         path = [part.replace(hidden, "MD5") for part in path]
         found.append((method, parts.scheme, parts.netloc, path, query, parts.fragment, headers, outline(body)))
@@ -455,14 +457,23 @@ def no_lead(id: str) -> None:
 
 FIELDS = ("first_name", "last_name", "name", "company", "job_title", "phone", "website", "country", "message", "other")
 PLAIN: dict[str, Any] = {"email": "a@example.com", "fields": dict.fromkeys(FIELDS, "x")}
-typed = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))
+typed = st.one_of(
+    st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@given(fields=st.fixed_dictionaries(dict.fromkeys(FIELDS, typed)), local=st.sampled_from(HOSTILE_LOCAL), again=st.booleans())
+@given(
+    fields=st.fixed_dictionaries(dict.fromkeys(FIELDS, typed)),
+    local=st.sampled_from(HOSTILE_LOCAL),
+    again=st.booleans(),
+)
 def test_no_value_changes_the_shape_of_a_request(kind: str, fields: dict[str, str], local: str, again: bool) -> None:
     statuses = {"POST": 409} if again else {}
-    plain, hostile = shape(kind, PLAIN, statuses), shape(kind, {"email": f"{local}@example.com", "fields": fields}, statuses)
+    plain, hostile = (
+        shape(kind, PLAIN, statuses),
+        shape(kind, {"email": f"{local}@example.com", "fields": fields}, statuses),
+    )
     assert hostile == plain and plain
 
 
@@ -550,7 +561,9 @@ def steps() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     for folder in ("destinations", "mail"):
         for name in recipes.names(folder):
             recipe = recipes.load(folder, name)
-            lists = recipe["steps"] if folder == "destinations" and name != "webhook" else {"send": recipe.get("send", [])}
+            lists = (
+                recipe["steps"] if folder == "destinations" and name != "webhook" else {"send": recipe.get("send", [])}
+            )
             for found in lists.values():
                 yield from ((f"{folder}/{name}", "mail" if folder == "mail" else "destination", step) for step in found)
 
@@ -574,7 +587,9 @@ def test_every_step_keeps_to_the_format() -> None:
     for name, kind, step in found:
         assert set(step) <= recipes.KEYS["step"], name
         assert step["url"].startswith("{{url}}") and step["url"].count("{{url}}") == 1, name
-        assert used(step["url"]) <= IN_URLS and used(step.get("auth", {})) | used(step.get("headers", {})) <= IN_HEADERS, name
+        assert (
+            used(step["url"]) <= IN_URLS and used(step.get("auth", {})) | used(step.get("headers", {})) <= IN_HEADERS
+        ), name
         assert used(step.get("json", {})) <= (mail if kind == "mail" else lead) - {"url", "key"}, name
         for rule in [*step.get("next", []), *step.get("done", []), *step.get("retry", []), *step.get("permanent", [])]:
             assert 200 <= int(str(rule).split(" ")[0]) < 600, name
