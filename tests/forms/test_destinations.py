@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magnetgen.forms import destinations, outbox, recipes, runtime, webhooks
@@ -463,6 +463,7 @@ typed = st.one_of(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
 @given(
     fields=st.fixed_dictionaries(dict.fromkeys(FIELDS, typed)),
     local=st.sampled_from(HOSTILE_LOCAL),

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magnetgen.forms import recipes
@@ -45,6 +45,7 @@ def step(**more: Any) -> dict[str, Any]:
     return {"method": "POST", "url": "{{url}}/a/{{v}}?q={{v}}", **more}
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_value_in_an_address_is_a_piece_of_it(value: str) -> None:
     url = make(step(), {"url": "https://x.example/b", "v": value}).url
@@ -57,6 +58,7 @@ def test_a_value_in_an_address_is_a_piece_of_it(value: str) -> None:
     assert path.isascii() and not set(path) & set("/?#&=+ '\"!()*")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_value_in_a_body_is_a_text(value: str) -> None:
     body = make(step(json={"k": "{{w}}", "j": "a{{w}}b"}), {"url": "u", "v": "v", "w": value}).body
