@@ -13,12 +13,14 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from magnetgen import yamldoc
 from magnetgen.diagnostics import Diagnostic, Span, error
+from magnetgen.forms import recipes
 from magnetgen.frontmatter import PageMeta
 from magnetgen.schema import Author, Language, Strict, Title, faults, refuse, validate
 
 CONFIG_FILE = "magnetgen.yaml"
 DESTINATION_KINDS = ("webhook", "slack", "hubspot", "kit", "mailchimp", "brevo", "listmonk")
 _FREE = frozenset({"theme", "extension_configs"})
+_ENV_KEYS = ("url_env", "secret_env", "key_env", "list_env")
 
 
 def _base_url(value: Any) -> Any:
@@ -112,6 +114,23 @@ class Destination(Strict):
     """Environment variable with the API key."""
     list_env: str = ""
     """Environment variable with the list's id."""
+
+    @model_validator(mode="after")
+    def _environment(self) -> Destination:
+        needed, possible = recipes.env_keys(self.kind)
+        given = {key: getattr(self, key) for key in _ENV_KEYS if getattr(self, key)}
+        for key, variable in given.items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", variable):
+                hint = f"write the name of an environment variable, and set the value there: {key}: CRM_URL"
+                raise refuse("destination-env-name", f"{key} is not the name of an environment variable", hint, key)
+        if missing := [key for key in needed if key not in given]:
+            example = ", ".join(f"{key}: {self.name.upper().replace('-', '_')}_{key[:-4].upper()}" for key in missing)
+            raise refuse("destination-env", f"{self.kind} needs {' and '.join(missing)}", f"add `{example}`")
+        if extra := [key for key in given if key not in needed + possible]:
+            takes = " and ".join(needed + possible)
+            message = f"{self.kind} has no use for {' and '.join(extra)}"
+            raise refuse("destination-env", message, f"it takes {takes}", extra[0])
+        return self
 
 
 class Handler(Strict):

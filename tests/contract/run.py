@@ -9,6 +9,11 @@ handler's base; `/_test/*` are the hooks. `save` {name: {from, re}} keeps a piec
 `json.next`, `body`) for later steps, as `${name}`. At the end, what is due is sent if `mails` or `webhooks` are given,
 and the state is compared with `rows`, `mails` and `webhooks`.
 
+Destinations of a vector need no environment: the hooks give each the address `https://NAME.example/hook`, the key
+`test:key-us6`, the list `7` and, if it is a webhook, the secret `test-webhook-secret`. `POST /_test/sinks` says what they
+are answered: `hook_status`, `retry_after`, `hook_body` (JSON, as text), and `hook_statuses`, a list that is used up
+before `hook_status` counts. `webhooks` lists each request as {method, url, headers, body, status}.
+
 How values are compared: an object must have at least the keys that are wanted, a list exactly the items; {"$re": "…"}
 is a pattern that is searched for, {"$absent": true} a key that must not be there, {"$len": n} a length.
 """

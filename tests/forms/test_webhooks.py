@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,6 +113,34 @@ def test_a_destination_that_hangs_ends_in_time(server: Server, monkeypatch: pyte
     started = time.monotonic()
     assert post(server) == Sent(False, "TimeoutError")
     assert time.monotonic() - started < 0.9
+
+
+@pytest.fixture
+def secure(server: Server, tmp_path: Path) -> tuple[str, Path]:
+    """The same server over TLS: its address, and the certificate that nobody vouches for."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+               "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return f"https://localhost:{server.server_port}/in", certificate
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(secure: tuple[str, Path], server: Server) -> None:
+    server.handle_error = lambda *args: None  # type: ignore[method-assign]
+    assert webhooks.HttpPoster().post(secure[0], {}, b"{}") == Sent(False, "SSLCertVerificationError")
+    assert server.got == []
+
+
+def test_tls(secure: tuple[str, Path], server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure[1]))
+    assert webhooks.HttpPoster().post(secure[0], {"x-y": "z"}, b"{}") == Sent(True, "200")
+    assert [(path, headers["x-y"], body) for path, headers, body in server.got] == [("/in", "z", b"{}")]
+    monkeypatch.setattr(webhooks, "TIMEOUT", 0.3)
+    server.delay = 1.0
+    assert webhooks.HttpPoster().post(secure[0], {}, b"{}") == Sent(False, "TimeoutError")
 
 
 def test_nobody_there() -> None:

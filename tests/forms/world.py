@@ -66,5 +66,5 @@ class World:
     def close(self) -> None:
         self.runtime.close()
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Sent:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, method: str = "POST") -> Sent:
         return self.post_hook(url, headers, body)

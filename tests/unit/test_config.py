@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from magnetgen import config
 from magnetgen.config import defaults_for, glob, load, merge
+from magnetgen.forms import recipes
 from tests.conftest import SETTINGS, Site, page
 
 
@@ -145,6 +148,10 @@ def test_a_folder_without_settings_is_told_how_to_begin(site: Site) -> None:
         ("seo: {indexnow_key: x}", (4, 21)),
         ("handler: {destinations: [{name: CRM, kind: webhook}]}", (4, 33)),
         ("handler: {destinations: [{name: crm, kind: webhok}]}", (4, 44)),
+        ("handler: {destinations: [{name: crm, kind: webhook}]}", (4, 26)),
+        ("handler: {destinations: [{name: mc, kind: mailchimp, key_env: K}]}", (4, 26)),
+        ("handler: {destinations: [{name: s, kind: slack, url_env: U, list_env: L}]}", (4, 71)),
+        ("handler: {destinations: [{name: s, kind: slack, url_env: 'https://x.co/y'}]}", (4, 58)),
         ("theme: {words: {skp: x}}", (4, 17)),
     ],
 )
@@ -154,6 +161,31 @@ def test_a_value_that_cannot_be_is_an_error_at_its_place(site: Site, line: str, 
     assert [(d.severity, d.path, d.span and (d.span.line, d.span.column)) for d in found] == [
         ("error", "magnetgen.yaml", at)
     ]
+
+
+@pytest.mark.parametrize(
+    ("destination", "code", "message", "hint"),
+    [
+        ("kind: mailchimp", "destination-env", "mailchimp needs key_env and list_env",
+         "add `key_env: TO_KEY, list_env: TO_LIST`"),
+        ("kind: listmonk, url_env: A, list_env: B", "destination-env", "listmonk needs key_env", "key_env: TO_KEY"),
+        ("kind: webhook, url_env: A, key_env: B", "destination-env", "webhook has no use for key_env",
+         "it takes url_env and secret_env"),
+        ("kind: hubspot, key_env: pat-na1-xyz", "destination-env-name",
+         "key_env is not the name of an environment variable", "key_env: CRM_URL"),
+    ],
+)  # fmt: skip
+def test_a_destination_says_what_its_kind_needs(
+    site: Site, destination: str, code: str, message: str, hint: str
+) -> None:
+    site.write("magnetgen.yaml", SETTINGS + f"handler: {{destinations: [{{name: to, {destination}}}]}}\n")
+    found = site.fault(code)
+    assert found.message == message and hint in found.hint
+
+
+def test_every_kind_of_destination_has_its_data() -> None:
+    assert set(config.DESTINATION_KINDS) == set(recipes.names("destinations"))
+    assert set(get_args(config.Destination.model_fields["kind"].annotation)) == set(config.DESTINATION_KINDS)
 
 
 def test_menus_are_shown_and_the_current_page_is_marked(site: Site) -> None:

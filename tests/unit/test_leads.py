@@ -368,7 +368,7 @@ def test_send_sends_as_the_handler_would(full: Lab) -> None:
     given_up(full)
     done = full.run("replay", "--dead", "--send")
     assert done.exit_code == 0 and "0 sent." in done.stdout
-    assert "destination crm is not set up" in done.stderr
+    assert "destination crm waits in the outbox: CRM_URL is not set" in done.stderr
     assert full.run("list", "--preview", "--limit", "1").exit_code == 0
     assert full.run("replay", "--preview", "--send").exit_code == 2
 

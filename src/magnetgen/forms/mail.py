@@ -11,7 +11,7 @@ import re
 import smtplib
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -43,7 +43,8 @@ class Sent:
     """What came of an attempt.
 
     `permanent`: no use in trying again; `gone`: the destination wants nothing more; `item`: it was about this delivery
-    alone, and says nothing about the destination.
+    alone, and says nothing about the destination. `body`: the beginning of an answer over HTTP, to be judged by, never
+    to be kept.
     """
 
     ok: bool
@@ -52,6 +53,7 @@ class Sent:
     gone: bool = False
     retry_after: int = 0
     item: bool = False
+    body: str = field(default="", repr=False, compare=False)
 
 
 class Transport(Protocol):

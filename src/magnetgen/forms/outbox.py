@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from magnetgen.forms import failpoint, log, webhooks
+from magnetgen.forms import failpoint, log
 from magnetgen.forms.mail import Composer, Refused, Sent, Transport
 from magnetgen.forms.records import Delivery
 from magnetgen.forms.store import Store, StoreUnavailable
-from magnetgen.forms.webhooks import Hook, Poster
+from magnetgen.forms.webhooks import Poster, Ready
 
 DELAYS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds until the next attempt; after the last, the delivery is dead until somebody replays it."""
@@ -50,12 +50,12 @@ class Breaker:
 
 @dataclass
 class Deliverer:
-    """Sends for one site. `hooks`: destinations that are set up; without `mail`, mails wait."""
+    """Sends for one site. `hooks`: destinations that are ready, by name; without `mail`, mails wait."""
 
     store: Store
     composer: Composer
     clock: Callable[[], float]
-    hooks: Mapping[str, Hook]
+    hooks: Mapping[str, Ready]
     poster: Poster
     mail: Transport | None
     jitter: random.Random = field(default_factory=random.SystemRandom)
@@ -136,7 +136,7 @@ class Deliverer:
         hook = self.hooks.get(delivery.dest)
         if hook is None:
             return Sent(False, "no_destination", permanent=True)
-        return self.poster.post(hook.url, webhooks.headers(hook, delivery, self.clock()), webhooks.body_of(delivery))
+        return hook.send(self.poster, delivery, self.store.find_lead, self.clock())
 
     def _mail(self, delivery: Delivery) -> Sent:
         lead = self.store.find_lead(delivery.lead) if delivery.lead else None

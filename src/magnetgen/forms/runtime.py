@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from magnetgen.forms import challenge, effects, handler, log, mail, webhooks
+from magnetgen.forms import challenge, destinations, effects, handler, log, mail, mail_api, webhooks
 from magnetgen.forms import site as sites
 from magnetgen.forms.effects import Effect
 from magnetgen.forms.http import Context, Request, Response, finish
@@ -21,7 +21,7 @@ from magnetgen.forms.outbox import Deliverer
 from magnetgen.forms.site import Asset, Site, SiteFault
 from magnetgen.forms.store import Store, StoreUnavailable, open_store
 from magnetgen.forms.tokens import Keys, parse_keys
-from magnetgen.forms.webhooks import Hook, Poster
+from magnetgen.forms.webhooks import Poster, Ready
 
 Clock = Callable[[], float]
 
@@ -188,15 +188,18 @@ def from_env(root: Path, env: Mapping[str, str] | None = None, serverless: bool 
     site = sites.load(_forms_json(root), env.get("MAGNETGEN_PUBLIC_URL", ""))
     default = f"sqlite:///{(root / '.magnetgen' / 'leads.sqlite3').absolute()}"
     store = open_store(env.get("MAGNETGEN_STORE") or default, serverless)
-    transport = mail.open_smtp(env["MAGNETGEN_SMTP_URL"]) if env.get("MAGNETGEN_SMTP_URL") else None
+    poster = webhooks.HttpPoster()
+    transport = mail_api.open_mail(env, poster)
     sender = env.get("MAGNETGEN_MAIL_FROM", "")
     if transport and not sender:
         raise SiteFault("MAGNETGEN_MAIL_FROM is not set: the address that mails come from")
     if sender:
         _check_sender(sender)
     if not transport:
-        log.event("no_mail", hint="MAGNETGEN_SMTP_URL is not set: mails wait in the outbox")
-    return build(root, site, keys, store, transport, webhooks.HttpPoster(), _hooks(site, env), env, sender)
+        log.event(
+            "no_mail", hint="neither MAGNETGEN_SMTP_URL nor MAGNETGEN_MAIL_PROVIDER is set: mails wait in the outbox"
+        )
+    return build(root, site, keys, store, transport, poster, _hooks(site, env), env, sender)
 
 
 def build(
@@ -206,7 +209,7 @@ def build(
     store: Store,
     transport: Transport | None,
     poster: Poster,
-    hooks: Mapping[str, Hook],
+    hooks: Mapping[str, Ready],
     env: Mapping[str, str],
     sender: str,
     clock: Clock = time.time,
@@ -240,13 +243,12 @@ def _proxies(env: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _hooks(site: Site, env: Mapping[str, str]) -> dict[str, Hook]:
-    """Destinations whose address is set; what is for the others waits."""
+def _hooks(site: Site, env: Mapping[str, str]) -> dict[str, Ready]:
+    """Destinations whose settings are there; what is for the others waits."""
     hooks = {}
     for name, destination in site.destinations.items():
-        url = env.get(destination.url_env, "") if destination.kind == "webhook" else ""
-        if url:
-            hooks[name] = webhooks.open_hook(name, url, env.get(destination.secret_env, ""))
-        else:
-            print(f"magnetgen: destination {name} is not set up; what is for it waits in the outbox", file=sys.stderr)
+        try:
+            hooks[name] = destinations.open_destination(destination, env)
+        except destinations.Unset as exc:
+            print(f"magnetgen: what is for the destination {name} waits in the outbox: {exc}", file=sys.stderr)
     return hooks

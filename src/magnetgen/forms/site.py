@@ -69,6 +69,8 @@ class Destination:
     kind: str
     url_env: str = ""
     secret_env: str = ""
+    key_env: str = ""
+    list_env: str = ""
 
 
 @dataclass(frozen=True)

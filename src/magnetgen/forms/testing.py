@@ -8,22 +8,25 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from magnetgen.forms import runtime, tokens
+from magnetgen.forms import destinations, runtime, tokens
 from magnetgen.forms import site as sites
 from magnetgen.forms.asgi import App, Receive, Send, read_body
 from magnetgen.forms.mail import Sent, refused
 from magnetgen.forms.store import open_store
 from magnetgen.forms.tokens import Keys
-from magnetgen.forms.webhooks import Hook, judge
+from magnetgen.forms.webhooks import Hook, Ready, judge
 
 KEYS = Keys({"k1": bytes(range(32))}, bytes(range(32, 64)), "test-admin-token-" + "0123456789abcdef" * 3)
 """The secrets of every vector, unless the environment sets its own."""
 HOOK_SECRET = b"test-webhook-secret"
+SERVICE_ENV = {"KEY": "test:key-us6", "LIST": "7"}
+"""Settings of every destination other than webhooks; its address is `https://NAME.example/hook`."""
 SENDER = "Lead Lab <leads@site.example>"
 
 
@@ -45,6 +48,8 @@ class Sinks:
         self.hooks: list[dict[str, Any]] = []
         self.mail_code = 250
         self.hook_status = 200
+        self.hook_statuses: list[int] = []
+        self.hook_body = ""
         self.retry_after = ""
         self._lock = threading.Lock()
 
@@ -59,10 +64,12 @@ class Sinks:
             self.mails.append(shown | bodies)
         return Sent(True, "250")
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Sent:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, method: str = "POST") -> Sent:
         with self._lock:
-            self.hooks.append({"url": url, "headers": dict(headers), "body": body.decode(), "status": self.hook_status})
-        return judge(self.hook_status, self.retry_after)
+            status = self.hook_statuses.pop(0) if self.hook_statuses else self.hook_status
+            sent = {"method": method, "url": url, "headers": dict(headers), "body": body.decode(), "status": status}
+            self.hooks.append(sent)
+        return replace(judge(status, self.retry_after), body=self.hook_body)
 
 
 class TestApp(App):
@@ -81,7 +88,7 @@ class TestApp(App):
 
     def _runtime(self, given: dict[str, Any]) -> runtime.Runtime:
         site = sites.from_data(_document(given), os.environ.get("MAGNETGEN_PUBLIC_URL", ""))
-        hooks = {name: Hook(f"https://{name}.example/hook", HOOK_SECRET) for name in site.destinations}
+        hooks = {name: _ready(destination) for name, destination in site.destinations.items()}
         keys = tokens.parse_keys(os.environ) if os.environ.get("MAGNETGEN_SECRETS") else KEYS
         parts = (self._store, self.sinks, self.sinks, hooks, os.environ, SENDER, self.clock)
         return runtime.build(self._root, site, keys, *parts)
@@ -110,7 +117,8 @@ class TestApp(App):
             self.clock.set_to = _instant(body.get("now"))
             return {"now": self.clock()}
         if name == "sinks":
-            self.sinks.__dict__.update({k: body[k] for k in ("mail_code", "hook_status", "retry_after") if k in body})
+            known = ("mail_code", "hook_status", "hook_statuses", "hook_body", "retry_after")
+            self.sinks.__dict__.update({name: body[name] for name in known if name in body})
             return {"ok": True}
         if name == "drain":
             self._store.purge(int(self.clock() * 1000))
@@ -118,6 +126,14 @@ class TestApp(App):
         if name == "state":
             return {**self._store.dump(), "mails": self.sinks.mails, "webhooks": self.sinks.hooks}
         return None
+
+
+def _ready(destination: sites.Destination) -> Ready:
+    url = f"https://{destination.name}.example/hook"
+    if destination.kind == "webhook":
+        return Hook(url, HOOK_SECRET)
+    named = sites.Destination(destination.name, destination.kind, "URL", "", "KEY", "LIST")
+    return destinations.open_destination(named, {**SERVICE_ENV, "URL": url})
 
 
 def _document(given: dict[str, Any]) -> dict[str, Any]:

@@ -1,36 +1,50 @@
-"""Webhooks by Standard Webhooks: signed, 15 seconds, no redirects followed."""
+"""Webhooks by Standard Webhooks, and HTTP to others: 15 seconds, no redirects followed."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import http.client
+import io
 import json
 import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from magnetgen.forms import tokens
 from magnetgen.forms.mail import Sent
-from magnetgen.forms.records import Delivery
+from magnetgen.forms.records import Delivery, Lead
 from magnetgen.forms.site import SiteFault
 
 TIMEOUT = 15
 """Seconds for the whole exchange."""
 RETRY_AFTER_MAX = 86_400
+ANSWER_MAX = 65_536
+"""Bytes of an answer that are read."""
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+FindLead = Callable[[str], Lead | None]
 
 
 class Poster(Protocol):
-    """Something that sends a signed body."""
+    """Something that sends a request."""
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Sent: ...
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, method: str = "POST") -> Sent: ...
+
+
+class Ready(Protocol):
+    """A destination with all that it needs to be told something."""
+
+    def send(self, poster: Poster, delivery: Delivery, find_lead: FindLead, now: float) -> Sent: ...
 
 
 @dataclass(frozen=True)
@@ -40,17 +54,25 @@ class Hook:
     url: str
     secret: bytes
 
+    def send(self, poster: Poster, delivery: Delivery, find_lead: FindLead, now: float) -> Sent:
+        return poster.post(self.url, headers(self, delivery, now), body_of(delivery))
+
 
 def open_hook(name: str, url: str, secret: str) -> Hook:
     """A destination's settings from its environment. Raises SiteFault that names no value."""
+    return Hook(address(f"the address of the destination {name}", url), secret_key(name, secret))
+
+
+def address(what: str, url: str) -> str:
+    """An absolute address that holds nothing strange. Raises SiteFault that does not show it."""
     try:
         parts = urlsplit(url)
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         sound = False
-    if not sound or re.search(r"[\x00-\x20\x7f]", url):
-        raise SiteFault(f"the address of the destination {name} is to be https://…")
-    return Hook(url, secret_key(name, secret))
+    if not sound or not re.fullmatch("[!-~]+", url):
+        raise SiteFault(f"{what} is to be https://…")
+    return url
 
 
 def secret_key(name: str, text: str) -> bytes:
@@ -83,40 +105,98 @@ def headers(hook: Hook, delivery: Delivery, now: float) -> dict[str, str]:
     return made
 
 
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """All requests that are made inside share this time."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
 class HttpPoster:
     """http.client, with one deadline for connecting, sending and reading."""
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Sent:
-        deadline = time.monotonic() + TIMEOUT
-        connection = self._connection(url)
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, method: str = "POST") -> Sent:
+        deadline = _deadline.get() or time.monotonic() + TIMEOUT
+        parts = urlsplit(url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        try:
+            connection = _connection(url, _left(deadline))
+        except TimeoutError:
+            return Sent(False, "TimeoutError")
         try:
             connection.connect()
-            _limit(connection, deadline)
-            parts = urlsplit(url)
-            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("POST", path, body, dict(headers))
-            _limit(connection, deadline)
+            connection.sock = cast("socket.socket", _Timed(connection.sock, deadline))
+            connection.request(method, path, body or None, dict(headers))
             answer = connection.getresponse()
-            return judge(answer.status, answer.getheader("retry-after") or "")
+            sent = judge(answer.status, answer.getheader("retry-after") or "")
+            return replace(sent, body=_beginning(answer))
         except (OSError, http.client.HTTPException) as exc:
             return Sent(False, type(exc).__name__)
         finally:
             connection.close()
 
-    def _connection(self, url: str) -> http.client.HTTPConnection:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if parts.scheme == "https":
-            return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT, context=ssl.create_default_context())
-        return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT)
+
+def _connection(url: str, seconds: float) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=ssl.create_default_context())
+    return http.client.HTTPConnection(host, parts.port, timeout=seconds)
 
 
-def _limit(connection: http.client.HTTPConnection, deadline: float) -> None:
+def _beginning(answer: http.client.HTTPResponse) -> str:
+    """What an answer in JSON begins with. The status has come: what is wrong with the rest changes nothing."""
+    if "json" not in (answer.getheader("content-type") or ""):
+        return ""
+    try:
+        return answer.read(ANSWER_MAX).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException):
+        return ""
+
+
+def _left(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    assert isinstance(connection.sock, socket.socket)
-    connection.sock.settimeout(left)
+    return left
+
+
+class _Timed:
+    """A socket whose every wait ends at one deadline: a server that drips its answer gains nothing."""
+
+    def __init__(self, sock: Any, deadline: float) -> None:
+        self._sock, self._deadline = sock, deadline
+
+    def sendall(self, data: Any) -> None:
+        self._sock.settimeout(_left(self._deadline))
+        self._sock.sendall(data)
+
+    def makefile(self, *args: Any, **options: Any) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self._sock, self._deadline))
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, sock: Any, deadline: float) -> None:
+        self._sock, self._deadline = sock, deadline
+        # It keeps the socket open where the connection is closed before all is read.
+        self._file = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(_left(self._deadline))
+        return int(self._file.readinto(buffer))
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def judge(status: int, retry_after: str = "") -> Sent:
