@@ -51,7 +51,7 @@ def run(root: Path, host: str, port: int, open_browser: bool) -> None:
             "Without --host, only this machine can."
         )
     greeting = threading.Thread(target=_greet, args=(session, origin, open_browser), daemon=True)
-    server = Server(uvicorn.Config(app, **_OPTIONS), session.closing)
+    server = Server(uvicorn.Config(app, **OPTIONS), session.closing)
     greeting.start()
     try:
         server.run(sockets=[listening])
@@ -60,7 +60,7 @@ def run(root: Path, host: str, port: int, open_browser: bool) -> None:
         _leave(session)
 
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "lifespan": "on",
     "access_log": False,
     "log_level": "warning",
