@@ -127,7 +127,7 @@ class Events:
 class Process(Peer):
     """`magnetgen serve`, running. lines: what it has printed so far."""
 
-    process: subprocess.Popen[str] = field(default=None)  # type: ignore[assignment]
+    process: subprocess.Popen[str] = field(kw_only=True)
     lines: list[str] = field(default_factory=list)
 
     def says(self, text: str, after: int = 0) -> str:
@@ -234,7 +234,7 @@ class Drawer:
 class Hosted(Peer):
     """A server in this process."""
 
-    session: Session = field(default=None)  # type: ignore[assignment]
+    session: Session = field(kw_only=True)
     said: list[str] = field(default_factory=list)
 
 

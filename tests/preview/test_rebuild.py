@@ -54,10 +54,10 @@ def test_files_are_named() -> None:
     with running(work) as rebuilder:
         rebuilder.poke(frozenset({"a", "b"}))
         until(lambda: len(work.runs) == 2)
-        assert work.runs[1] == {"a", "b"}
+        assert work.runs[1] == frozenset({"a", "b"})
         rebuilder.poke(frozenset({"c"}))
         until(lambda: len(work.runs) == 3)
-        assert work.runs[2] == {"c"}
+        assert work.runs[2] == frozenset({"c"})
 
 
 def test_pokes_during_a_run_make_one_more_with_all_that_they_name() -> None:
@@ -70,7 +70,7 @@ def test_pokes_during_a_run_make_one_more_with_all_that_they_name() -> None:
             rebuilder.poke(frozenset({name}))
         work.gate.set()
         until(lambda: len(work.runs) == 3)
-        assert work.runs[2] == {"b", "c", "d"}
+        assert work.runs[2] == frozenset({"b", "c", "d"})
     assert len(work.runs) == 3
     assert work.most == 1
 
@@ -116,7 +116,7 @@ def test_a_burst_is_one_run_at_rest() -> None:
             for number in range(500):
                 rebuilder.poke(frozenset({str(number)}))
         until(lambda: len(work.runs) == 2)
-        assert work.runs[1] == {str(number) for number in range(500)}
+        assert work.runs[1] == frozenset(map(str, range(500)))
 
 
 def test_nothing_runs_after_the_end() -> None:

@@ -154,7 +154,7 @@ def test_localhost_is_sent_to_the_one_origin_that_forms_accept(running: Process)
     "headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}]
 )
 def test_pages_from_elsewhere_cannot_listen(running: Process, headers: dict[str, str]) -> None:
-    answer = running.ask("/_magnetgen/events", **headers)
+    answer = running.ask("/_magnetgen/events", "GET", b"", **headers)
     assert answer.status == 403
     assert not [name for name in answer.headers if name.startswith("access-control")]
 

@@ -82,7 +82,7 @@ const links = make("span", { hidden: true });
 links.style.cssText = "padding:0;gap:2px;flex-wrap:wrap";
 const edit = make("a", { href: own.edit || "#", textContent: "Edit", hidden: !own.edit, title: own.source });
 const lost = make("span", { role: "status" });
-const hide = make("button", { type: "button", className: "hide", textContent: "×", title: "Hide this toolbar" });
+const hide = make("button", { type: "button", className: "hide", title: "Hide this toolbar" });
 const dot = make("button", { type: "button", className: "dot", title: "Show the preview's toolbar" });
 hide.setAttribute("aria-label", hide.title);
 dot.setAttribute("aria-label", dot.title);
@@ -105,13 +105,18 @@ const under = make("p", { id: "under" });
 const list = make("ul");
 const more = make("p", { className: "more" });
 const close = make("button", { type: "button", className: "close", textContent: "Close", onclick: () => overlay.close() });
-const overlay = make("dialog", {}, make("header", {}, make("div", {}, title, under), close), list, more);
+const overlay = make("dialog", {}, make("div", { className: "head" }, title, close, under), list, more);
 overlay.setAttribute("aria-labelledby", "title");
 overlay.setAttribute("aria-describedby", "under");
 const alarm = make("div", { role: "alert" });
 alarm.style.cssText = "position:fixed;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)";
 root.append(alarm, bar, overlay);
 fold(Boolean(stored((s) => s.getItem(SMALL))));
+
+const unindented = (lines) => {
+  const common = Math.min(...lines.map((line) => line.search(/\S/)).filter((n) => n >= 0));
+  return lines.map((line) => line.slice(common)).join("\n");
+};
 
 const item = (d) => {
   const text = d.line ? `${d.path}:${d.line}:${d.column}` : d.path;
@@ -121,8 +126,8 @@ const item = (d) => {
   const made = make("li", { className: d.severity }, place, make("span", { className: "code", textContent: `${d.severity} ${d.code}` }),
     make("p", { className: "message", textContent: d.message }));
   if (d.excerpt.length) {
-    const lines = make("pre", { textContent: d.excerpt.join("\n"), tabIndex: 0 });
-    lines.setAttribute("role", "region");
+    const lines = make("pre", { textContent: unindented(d.excerpt), tabIndex: 0 });
+    lines.setAttribute("role", "group");
     lines.setAttribute("aria-label", `Line ${d.line} of ${d.path}`);
     made.append(lines);
   }
