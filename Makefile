@@ -15,7 +15,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c c
 # Looked for when a recipe runs, as the set-up may have just installed it.
 export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 
-.PHONY: help site serve setup test lint pytest golden bench lighthouse clean
+.PHONY: help site setup test lint pytest golden bench lighthouse clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,7 @@ help: ## Show this list
 site: $(VENV)/.stamp-site ## Set up, and build this site into public/
 	$(BIN)/magnetgen build
 
+.PHONY: serve
 # Opens the browser where somebody sits before one: CI is set where nobody does.
 serve: $(VENV)/.stamp-site ## Set up, and show this site while it is written; ARGS="--port 9000"
 	$(BIN)/magnetgen serve $(if $(CI),,--open) $(ARGS)

@@ -127,7 +127,7 @@ def test_a_fault_stands_over_the_last_good_page_until_it_is_mended(running: Proc
     assert (place.get_attribute("href") or "").startswith("vscode://file/")
     assert (place.get_attribute("href") or "").endswith("/content/about.md:3:1")
     expect(overlay.get_by_text('did you mean "layout"')).to_be_visible()
-    expect(overlay.locator("pre")).to_contain_text("3 | layuot: page")
+    expect(overlay.locator("pre").first).to_contain_text("3 | layuot: page")
     expect(shown.get_by_text("Paragraph 5 about")).to_have_count(1)
 
     shown.keyboard.press("Escape")

@@ -209,7 +209,7 @@ def test_builds_are_told_as_they_come(site: Site) -> None:
         assert after
         assert after["event"] == "reload"
         process.says("content/broken.md:3:1 error[")
-        process.says("1 error: the preview stays as it was")
+        process.says(" 1 error; 3 warnings: the preview stays as it was")
 
 
 def test_settings_a_new_folder_and_templates_are_seen(site: Site) -> None:

@@ -27,13 +27,14 @@ KNOWN = {
 }
 """Editor → address. `{path}` begins with a slash."""
 
-_ALIASES = {
-    "code": "vscode",
-    "code-insiders": "vscode",
-    "codium": "vscodium",
-    "sublime_text": "subl",
-    "charm": "pycharm",
+_PROGRAMS = {
+    "vscode": ("code", "code-insiders"),
+    "vscodium": ("codium",),
+    "subl": ("sublime_text",),
+    "pycharm": ("charm",),
 }
+"""Editor → the programs that start it, where they are called otherwise."""
+
 _TEMPLATE = re.compile(r"(?!(?:javascript|data|vbscript|blob|http|https):)[a-z][a-z0-9+.-]*:\S*\{path\}\S*", re.I)
 
 
@@ -76,4 +77,4 @@ def from_env(environ: Mapping[str, str]) -> Editor:
 def _known(command: str) -> str | None:
     """`/usr/bin/code --wait` → the address of Visual Studio Code."""
     program = command.split(" -")[0].strip().replace("\\", "/").rpartition("/")[2].lower().removesuffix(".exe")
-    return KNOWN.get(_ALIASES.get(program, program))
+    return KNOWN.get(next((name for name, programs in _PROGRAMS.items() if program in programs), program))
