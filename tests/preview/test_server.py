@@ -261,6 +261,14 @@ def test_a_site_that_is_broken_at_the_start_comes_when_it_is_mended(site: Site) 
         assert process.ask("/").status == 200
 
 
+def test_the_browser_is_opened_when_asked_for(site: Site, tmp_path: Path) -> None:
+    told, program = tmp_path / "told", tmp_path / "browser"
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > "{told}"\n', "utf-8")
+    program.chmod(0o755)
+    with previewing(fill(site).root, "--open", BROWSER=f"{program} %s") as process:
+        until(lambda: told.is_file() and told.read_text("utf-8") == process.url(""))
+
+
 def serve(*args: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "magnetgen", "serve", *map(str, args)]
     env = {"PYTHONPATH": str(ROOT / "src"), "PATH": ""}

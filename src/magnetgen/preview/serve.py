@@ -58,6 +58,8 @@ def run(root: Path, host: str, port: int, open_browser: bool) -> None:
     finally:
         listening.close()
         _leave(session)
+    if not server.started:  # uvicorn has said why
+        sys.exit(3)
 
 
 OPTIONS: dict[str, Any] = {
