@@ -23,6 +23,11 @@ help: ## Show this list
 site: $(VENV)/.stamp-site ## Set up, and build this site into public/
 	$(BIN)/magnetgen build
 
+.PHONY: serve
+# Opens the browser where somebody sits before one: CI is set where nobody does.
+serve: $(VENV)/.stamp-site ## Set up, and show this site while it is written; ARGS="--port 9000"
+	$(BIN)/magnetgen serve $(if $(CI),,--open) $(ARGS)
+
 setup: $(VENV)/.stamp-test $(TOOLS)/node_modules/.stamp ## Get all that the tests need
 
 test: setup lint pytest ## Set up, and run every check

@@ -265,6 +265,35 @@ def _listen(host: str, port: int, workers: int) -> None:
 
 
 @cli.command()
+@click.option("--site", default=".", type=click.Path(file_okay=False, path_type=Path), help="The site's folder.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Where to listen. Others than this machine: 0.0.0.0"
+)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the browser, too.")
+def serve(site: Path, host: str, port: int, open_browser: bool) -> None:
+    """Show the site while you write it: drafts, forms that work, and faults, in the browser as you save."""
+    from magnetgen import config, diagnostics
+
+    if not site.is_dir():
+        raise click.UsageError(f"there is no folder {site}")
+    if not (site / config.CONFIG_FILE).is_file():
+        click.echo(diagnostics.TextRenderer(site).render(config.missing()))
+        sys.exit(CONTENT)
+    from magnetgen.preview import serve as program
+
+    try:
+        program.run(site, host, port, open_browser)
+    except program.PortTakenError as exc:
+        free = f": --port {exc.free} is free" if exc.free else ": choose another with --port"
+        raise click.UsageError(f"something else listens on port {exc.port}{free}") from None
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from None
+    except OSError as exc:
+        _fail(exc, "text")
+
+
+@cli.command()
 @click.option("--save", is_flag=True, help="Keep them in .magnetgen/secrets, where `magnetgen handler` finds them.")
 @click.option("--site", default=".", type=click.Path(file_okay=False, path_type=Path), help="The site's folder.")
 def secrets(save: bool, site: Path) -> None:

@@ -100,15 +100,18 @@ class TextRenderer:
         place = diagnostic.path + (f":{span.line}:{span.column}" if span else "")
         label = f"{diagnostic.severity}[{diagnostic.code}]"
         tint = "31" if diagnostic.severity == ERROR else "33"
-        out = [f"{self._paint(place, '1')} {self._paint(label, tint)} {diagnostic.message}"]
-        line = self._line(diagnostic.path, span.line) if span else None
-        if span and line is not None and line.strip():
-            out += self._excerpt(span, line, tint)
+        out = [f"{self._paint(place, '1')} {self._paint(label, tint)} {diagnostic.message}", *self.excerpt(diagnostic)]
         if diagnostic.hint:
             out.append(f"  {self._paint('hint:', '36')} {diagnostic.hint}")
         return "\n".join(out)
 
-    def _excerpt(self, span: Span, line: str, tint: str) -> list[str]:
+    def excerpt(self, diagnostic: Diagnostic) -> list[str]:
+        """The line with its number, and below it the mark; empty where there is nothing to see."""
+        span = diagnostic.span
+        line = self._line(diagnostic.path, span.line) if span else None
+        if span is None or line is None or not line.strip():
+            return []
+        tint = "31" if diagnostic.severity == ERROR else "33"
         width = 100
         start = max(0, span.column - 1 - width // 2) if len(line) > width else 0
         shown = line[start : start + width].replace("\t", " ")

@@ -1,0 +1,150 @@
+"""`magnetgen serve`, from the socket to the last browser that is let go."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import importlib.util
+import os
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from magnetgen.preview import editor
+from magnetgen.preview.engine import Engine
+from magnetgen.preview.guard import WILDCARD, Guard
+from magnetgen.preview.server import App, origin_of
+from magnetgen.preview.session import Forms, Session, say
+
+PATIENCE_SECONDS = 0.5
+"""How long a build that is under way may still take when all is to end."""
+
+
+class PortTakenError(Exception):
+    """free: another port that could be taken instead, or None."""
+
+    def __init__(self, port: int, free: int | None) -> None:
+        super().__init__(port)
+        self.port = port
+        self.free = free
+
+
+def run(root: Path, host: str, port: int, open_browser: bool) -> None:
+    """Serve until somebody stops it. Raises PortTakenError, OSError (no such address), ValueError (MAGNETGEN_EDITOR)."""
+    links = editor.from_env(os.environ)
+    listening = listen(host, port)
+    guard = Guard(host, listening.getsockname()[1])
+    origin = origin_of(guard, own_address() if host in WILDCARD else host)
+    session = Session(root, Engine(root, origin), forms(root, origin), links, say)
+    app = App(session, guard, origin, say)
+    if guard.wide:
+        say(
+            "Everyone on this network can see this preview: drafts, and the leads and mails of its forms. "
+            "Without --host, only this machine can."
+        )
+    greeting = threading.Thread(target=_greet, args=(session, origin, open_browser), daemon=True)
+    server = Server(uvicorn.Config(app, **OPTIONS), session.closing)
+    greeting.start()
+    try:
+        server.run(sockets=[listening])
+    finally:
+        listening.close()
+        _leave(session)
+    if not server.started:  # uvicorn has said why
+        sys.exit(3)
+
+
+OPTIONS: dict[str, Any] = {
+    "lifespan": "on",
+    "access_log": False,
+    "log_level": "warning",
+    "server_header": False,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": 1,
+    "ws": "none",
+}
+
+
+class Server(uvicorn.Server):
+    """uvicorn waits for its connections, and open streams would never end: `closing` ends them."""
+
+    def __init__(self, config: uvicorn.Config, closing: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._closing()
+        super().handle_exit(sig, frame)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that is bound. Raises PortTakenError, OSError."""
+    family, kind, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]
+    made = socket.socket(family, kind)
+    try:
+        if os.name != "nt":  # there, two servers could share the port
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(128)
+        made.setblocking(False)
+    except OSError as exc:
+        made.close()
+        if exc.errno == errno.EADDRINUSE and port:
+            raise PortTakenError(port, _free(host, port)) from None
+        raise
+    return made
+
+
+def _free(host: str, taken: int) -> int | None:
+    for port in range(taken + 1, min(taken + 50, 65536)):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as attempt:
+            attempt.bind((host, port))
+            return port
+    return None
+
+
+def own_address() -> str:
+    """This machine's address on its network. Nothing is sent: the system only says which way it would go."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+    return "127.0.0.1"
+
+
+def forms(root: Path, origin: str) -> Forms | None:
+    """The forms' handler of the preview, where this installation has one."""
+    name = "magnetgen.preview.funnel"
+    if importlib.util.find_spec(name) is None:
+        return None
+    made: Forms = importlib.import_module(name).Funnel(root, origin)
+    return made
+
+
+def _greet(session: Session, origin: str, open_browser: bool) -> None:
+    """Say where the preview is, once there is something to see."""
+    session.shown.wait()
+    address = origin + session.prefix
+    say(f"\nPreview: {address}\nChanges show by themselves. Ctrl-C stops it.\n")
+    if open_browser:
+        with contextlib.suppress(webbrowser.Error, OSError):
+            webbrowser.open(address)
+
+
+def _leave(session: Session) -> None:
+    """Wait for a build that is nearly done; leave one that is not, which harms nothing (output.py)."""
+    session.rebuilder.stop()
+    if not session.rebuilder.is_alive():
+        return
+    session.rebuilder.join(PATIENCE_SECONDS)
+    if session.rebuilder.is_alive():
+        print("\nmagnetgen: stopped; nothing is half written", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(130)

@@ -1,0 +1,127 @@
+"""Builds one after the other: none at the same time, and none left out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from magnetgen.preview.rebuild import Rebuilder
+from tests.preview.harness import until
+
+
+class Work:
+    """Notes each run and what it was given; `gate` holds a run up."""
+
+    def __init__(self) -> None:
+        self.runs: list[frozenset[str] | None] = []
+        self.at_once = 0
+        self.most = 0
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, files: frozenset[str] | None) -> None:
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        self.runs.append(files)
+        assert self.gate.wait(30)
+        self.at_once -= 1
+
+
+@contextmanager
+def running(work: Work, longest: float = 0.25) -> Iterator[Rebuilder]:
+    rebuilder = Rebuilder(work, longest=longest)
+    rebuilder.start()
+    try:
+        until(lambda: len(work.runs) == 1)
+        yield rebuilder
+    finally:
+        work.gate.set()
+        rebuilder.stop()
+        rebuilder.join(30)
+        assert not rebuilder.is_alive()
+
+
+def test_the_first_run_is_of_everything() -> None:
+    work = Work()
+    with running(work):
+        assert work.runs == [None]
+
+
+def test_files_are_named() -> None:
+    work = Work()
+    with running(work) as rebuilder:
+        rebuilder.poke(frozenset({"a", "b"}))
+        until(lambda: len(work.runs) == 2)
+        assert work.runs[1] == frozenset({"a", "b"})
+        rebuilder.poke(frozenset({"c"}))
+        until(lambda: len(work.runs) == 3)
+        assert work.runs[2] == frozenset({"c"})
+
+
+def test_pokes_during_a_run_make_one_more_with_all_that_they_name() -> None:
+    work = Work()
+    with running(work) as rebuilder:
+        work.gate.clear()
+        rebuilder.poke(frozenset({"a"}))
+        until(lambda: len(work.runs) == 2)
+        for name in "bcd":
+            rebuilder.poke(frozenset({name}))
+        work.gate.set()
+        until(lambda: len(work.runs) == 3)
+        assert work.runs[2] == frozenset({"b", "c", "d"})
+    assert len(work.runs) == 3
+    assert work.most == 1
+
+
+def test_who_does_not_know_makes_it_everything() -> None:
+    work = Work()
+    with running(work) as rebuilder:
+        work.gate.clear()
+        rebuilder.poke(frozenset({"a"}))
+        until(lambda: len(work.runs) == 2)
+        rebuilder.poke(frozenset({"b"}))
+        rebuilder.poke()
+        rebuilder.poke(frozenset({"c"}))
+        work.gate.set()
+        until(lambda: len(work.runs) == 3)
+        assert work.runs[2] is None
+
+
+def test_writing_without_a_pause_does_not_keep_it_from_building() -> None:
+    work = Work()
+    over = threading.Event()
+    with running(work) as rebuilder:
+
+        def write() -> None:
+            while not over.is_set():
+                rebuilder.poke(frozenset({"a"}))
+                time.sleep(0.001)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            until(lambda: len(work.runs) >= 4)
+        finally:
+            over.set()
+            writer.join()
+
+
+def test_a_burst_is_one_run_at_rest() -> None:
+    """Not a matter of time: the pokes come while it cannot begin."""
+    work = Work()
+    with running(work, longest=30) as rebuilder:
+        with rebuilder._state:
+            for number in range(500):
+                rebuilder.poke(frozenset({str(number)}))
+        until(lambda: len(work.runs) == 2)
+        assert work.runs[1] == frozenset(map(str, range(500)))
+
+
+def test_nothing_runs_after_the_end() -> None:
+    work = Work()
+    with running(work) as rebuilder:
+        pass
+    rebuilder.poke()
+    assert len(work.runs) == 1
