@@ -16,6 +16,8 @@ Spot = Callable[[int, int], tuple[str, Span]]
 """(offset, length) in code points of a text → its place in the writer's files."""
 
 _BRACES = re.compile(r"\{\{[^{}\n]*(?:\}\}?)?")
+_TAG = re.compile(r"<[a-zA-Z/][^<>]*>")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _IN_ADDRESS = (*ADDRESSES, "email", "lead_id", "submission_id")
 """Holes that can stand in a link's target: what magnetgen makes or has checked, and needs no encoding."""
 
@@ -129,6 +131,16 @@ class Tokens:
                 message = f"{{{{{name}}}}} cannot stand there in a link"
                 hint = f"{listing(ADDRESSES)} are whole links; email, lead_id and submission_id can be a part of one"
                 yield error("mail-hole-link", message, *spot(offset, length), hint)
+
+    def tag_faults(self, markup: str, spot: Spot) -> Iterator[Diagnostic]:
+        """A hole in a tag of the writer's own HTML where its value could become more than a value."""
+        for tag in _TAG.finditer(markup):
+            for match in self._token.finditer(_QUOTED.sub("", tag[0])):
+                name, offset, length = self._holes[int(match[1])]
+                hint = 'only a value in quotation marks can have a hole: title="{{site_title}}"'
+                yield error(
+                    "mail-hole-link", f"{{{{{name}}}}} cannot stand there in a tag", *spot(offset, length), hint
+                )
 
 
 def _fields(forms: Iterable[FormSpec]) -> tuple[str, ...]:

@@ -179,6 +179,7 @@ class Mailroom:
         tokens = Tokens(writing.text)
         frag = markdown.fragment(tokens.text, self._engine)
         self._report.extend(_foreign(_TASK_BOX.sub(_task, frag.html), writing))
+        self._report.extend(tokens.tag_faults(frag.html, writing.spot))
         page = Page(writing.page.source, "/", "mail", "", "", anchors=markdown.anchors(frag))
         changes = []
         for ref in frag.refs:
