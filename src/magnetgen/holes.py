@@ -35,15 +35,16 @@ class Scope(Struct, frozen=True):
         """Every hole of a text that is none, or that this mail does not have."""
         for match in _BRACES.finditer(text):
             hole = HOLE.match(match[0])
-            place = spot(match.start(), len(match[0]))
+            if hole is not None and hole[1] in HOLES[self.kind]:
+                continue
+            place = spot(match.start(), len(match[0]))  # reads the file again: only for a fault
             if hole is None:
                 yield error("mail-hole-syntax", f"{match[0]} is not a hole", *place, _syntax_hint(match[0]))
             else:
                 yield from self._judge(hole[1], place)
 
     def _judge(self, name: str, place: tuple[str, Span]) -> Iterator[Diagnostic]:
-        if name in HOLES[self.kind]:
-            return
+        """A name that is no hole of the kind's own."""
         asked = _fields(self.others)
         if self.kind in WITH_FIELDS and (not self.fields_known or name in _fields(self.forms)):
             yield from self._always_empty(name, place)

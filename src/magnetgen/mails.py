@@ -207,19 +207,25 @@ class Mailroom:
         self._report.extend(self._links.faults(page, [("image", ref.target)], ()))
         tag = markup[ref.tag_start : ref.tag_end]
         alt = markdown.attribute(tag, "alt")
-        place, by_markdown = places.address(self._plan.root, page.source, ref.target, "image")
-        if not alt and (by_markdown or " alt=" not in tag):
-            hint = "say what it shows: many mail programs hide pictures at first"
-            self._report.add(warning("image-alt", "a picture without a description", *place, hint))
-        if posixpath.splitext(ref.target)[1].lower() in _NOT_EVERYWHERE:
-            message = "large mail programs do not show this kind of picture"
-            self._report.add(warning("mail-picture", message, *place, "make it a PNG or a JPEG"))
+        self._report.extend(self._picture_faults(page, ref.target, alt, tag))
         size, media = "", found.media
         if media and media.width and media.height and " width=" not in tag:
             width = min(media.width, PICTURE_WIDTH)
             size = f' width="{width}" height="{round(media.height * width / media.width)}"'
         before, behind = markup[ref.tag_start : ref.start], markup[ref.end : ref.tag_end].rstrip("/> ")
         return ref.tag_start, ref.tag_end, f"{before}{escape(self._absolute(page, ref))}{behind}{size}>"
+
+    def _picture_faults(self, page: Page, target: str, alt: str, tag: str) -> Iterator[Diagnostic]:
+        foreign = posixpath.splitext(target)[1].lower() in _NOT_EVERYWHERE
+        if alt and not foreign:
+            return
+        place, by_markdown = places.address(self._plan.root, page.source, target, "image")
+        if not alt and (by_markdown or " alt=" not in tag):
+            hint = "say what it shows: many mail programs hide pictures at first"
+            yield warning("image-alt", "a picture without a description", *place, hint)
+        if foreign:
+            message = "large mail programs do not show this kind of picture"
+            yield warning("mail-picture", message, *place, "make it a PNG or a JPEG")
 
     def _embedded(
         self, page: Page, markup: str, ref: Ref, scope: Scope, inside: tuple[str, ...]
@@ -268,14 +274,18 @@ def _sends(spec: FormSpec, kind: str) -> bool:
 def _missing(kind: str, text: str, writing: _Writing) -> Iterable[Diagnostic]:
     """The link without which a mail is of no use."""
     there = {match[1] for match in HOLE.finditer(text)}
-    place = writing.spot(len(writing.text) - len(writing.text.lstrip()), 1)
+    start = len(writing.text) - len(writing.text.lstrip())
     wanted = _REQUIRED.get(kind)
     if wanted and wanted not in there:
         message = f'a "{kind}" mail needs {{{{{wanted}}}}}'
-        yield error("mail-hole-missing", message, *place, f"add **[Words of the button]({{{{{wanted}}}}})**")
+        yield error(
+            "mail-hole-missing", message, *writing.spot(start, 1), f"add **[Words of the button]({{{{{wanted}}}}})**"
+        )
     if _UNSUBSCRIBE in HOLES[kind] and _UNSUBSCRIBE not in there:
         message = "this mail has no link to unsubscribe"
-        yield warning("mail-unsubscribe", message, *place, f"add [Unsubscribe]({{{{{_UNSUBSCRIBE}}}}})")
+        yield warning(
+            "mail-unsubscribe", message, *writing.spot(start, 1), f"add [Unsubscribe]({{{{{_UNSUBSCRIBE}}}}})"
+        )
 
 
 def _foreign(markup: str, writing: _Writing) -> Iterable[Diagnostic]:
