@@ -15,7 +15,7 @@ import click
 
 from magnetgen.cli import cli
 from magnetgen.config import SiteConfig
-from magnetgen.frontmatter import FormMeta, PageMeta
+from magnetgen.frontmatter import FormMeta, MailMeta, PageMeta
 from magnetgen.schema import Strict, json_schema
 
 TARGET = Path(__file__).parent / "reference.md"
@@ -33,6 +33,7 @@ PARTS: tuple[tuple[str, str, type[Strict]], ...] = (
     ("magnetgen.yaml", "The settings of the site.", SiteConfig),
     ("Front matter of a page", "Between the `---` lines of `content/**/*.md`, and `values` of `defaults`.", PageMeta),
     ("Front matter of a form", "Between the `---` lines of `content/forms/NAME.md`, and `form:` of a page.", FormMeta),
+    ("Front matter of a mail", "Between the `---` lines of `content/emails/NAME.md`.", MailMeta),
 )
 
 Schema = dict[str, Any]

@@ -10,7 +10,22 @@ from typing import Any
 
 import msgspec
 
-from magnetgen import assets, bundle, cache, config, jobs, markdown, media, output, pages, plan, scan, theme, yamldoc
+from magnetgen import (
+    assets,
+    bundle,
+    cache,
+    config,
+    jobs,
+    mails,
+    markdown,
+    media,
+    output,
+    pages,
+    plan,
+    scan,
+    theme,
+    yamldoc,
+)
 from magnetgen.check import check_page, check_site
 from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.model import MediaFile, Parsed
@@ -107,6 +122,7 @@ def _run(
         jobs.assign(site, report)
         renderer = Renderer(site, looks)
         report.extend(check_site(site, renderer.links))
+        letters = mails.Mailroom(site, looks, renderer.links, report).compiled()
 
         stage = output.Stage(out, dry=report.fails(options.strict))
         stage.discard()
@@ -116,7 +132,7 @@ def _run(
                 return _result(site, found, report)
             listed = {m.file: output.Listed(m.key, m.refs, m.size, m.mtime_ns, m.diagnostics) for m in made}
             changed = [m.file for m in made if m.changed]
-            forms = bundle.forms_json(renderer)
+            forms = bundle.forms_json(renderer, letters)
             removed = output.commit(root, stage, manifest, output.Manifest(listed, renderer.keys.space), changed)
         finally:
             stage.discard()

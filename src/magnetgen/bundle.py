@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from magnetgen.capture import handler_url
 from magnetgen.forms import contract
+from magnetgen.mails import Compiled
 from magnetgen.plan import Form, Plan
 from magnetgen.render import Renderer
 
@@ -26,7 +27,7 @@ _HANDLER_WORDS = {
 """The handler's code for a text → the theme's word. What the theme does not translate, the handler says in English."""
 
 
-def forms_json(renderer: Renderer) -> bytes:
+def forms_json(renderer: Renderer, mails: Compiled) -> bytes:
     """The compiled forms (docs/forms.md says what each key is for). The same site gives the same bytes."""
     plan = renderer.plan
     data: dict[str, Any] = {
@@ -37,7 +38,7 @@ def forms_json(renderer: Renderer) -> bytes:
         "origins": [plan.config.origin],
         "forms": {name: _form(renderer, form) for name, form in sorted(plan.forms.items())},
         "assets": _assets(plan),
-        "mails": {},
+        "mails": mails,
         "pages": renderer.messages(),
         "words": {code: renderer.theme.words[word] for code, word in _HANDLER_WORDS.items()},
         "destinations": [_without_empty(d.model_dump()) for d in plan.config.handler.destinations],

@@ -208,16 +208,16 @@ def new_site(folder: Path, title: str | None, base_url: str) -> None:
 
 
 @cli.command()
-@click.argument("kind", type=click.Choice(["config", "page", "form"]), default="config")
+@click.argument("kind", type=click.Choice(["config", "page", "form", "mail"]), default="config")
 def schema(kind: str) -> None:
-    """Print the JSON Schema of magnetgen.yaml, of a page's front matter or of a form's, for your editor."""
+    """Print the JSON Schema of magnetgen.yaml, or of the front matter of a page, form or mail, for your editor."""
     import json
 
     from magnetgen.config import SiteConfig
-    from magnetgen.frontmatter import FormMeta, PageMeta
+    from magnetgen.frontmatter import FormMeta, MailMeta, PageMeta
     from magnetgen.schema import Strict, json_schema
 
-    models: dict[str, type[Strict]] = {"config": SiteConfig, "page": PageMeta, "form": FormMeta}
+    models: dict[str, type[Strict]] = {"config": SiteConfig, "page": PageMeta, "form": FormMeta, "mail": MailMeta}
     model = models[kind]
     click.echo(json.dumps(json_schema(model), ensure_ascii=False, indent=2))
 

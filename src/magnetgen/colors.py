@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 DARK_PAGE = "#14181b"
 MIN_CONTRAST = 4.5
 
@@ -9,9 +11,14 @@ MIN_CONTRAST = 4.5
 def palette(brand: str) -> str:
     """Custom properties from one brand colour, each readable where it is used."""
     on_brand = on(brand)
-    ink = _until(brand, "#ffffff", "#000000")
-    ink_dark = _until(brand, DARK_PAGE, "#ffffff")
+    ink, ink_dark = inks(brand)
     return f":root{{--brand:{brand};--on-brand:{on_brand};--brand-ink:{ink};--brand-ink-dark:{ink_dark}}}"
+
+
+@cache
+def inks(brand: str) -> tuple[str, str]:
+    """The brand colour as text on a light and on a dark page: as near to it as can be read."""
+    return _until(brand, "#ffffff", "#000000"), _until(brand, DARK_PAGE, "#ffffff")
 
 
 def on(color: str) -> str:

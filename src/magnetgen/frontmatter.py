@@ -1,4 +1,4 @@
-"""The shapes of front matter: of forms and of pages. The one source of checks, docs and JSON Schema."""
+"""The shapes of front matter: of forms, mails and pages. The one source of checks, docs and JSON Schema."""
 
 from __future__ import annotations
 
@@ -202,6 +202,36 @@ class FormMeta(Strict):
             notify=tuple(self.notify),
             thanks=self.thanks,
         )
+
+
+# --- mails -------------------------------------------------------------------------------------------------
+
+
+def _sender(value: Any) -> Any:
+    """As the handler will read it."""
+    if not isinstance(value, str) or not value:
+        return value
+    from magnetgen.forms import mail, validate
+
+    hint = "write it as Ana Ruiz <ana@example.com>; a name with a comma or a dot in quotation marks"
+    try:
+        address = mail.address(value)
+    except (ValueError, IndexError):
+        raise refuse("mail-from", f'"{value}" is no address to send from', hint) from None
+    if validate.email(address.addr_spec)[1] or "{{" in value:
+        raise refuse("mail-from", f'"{value}" is no address to send from', hint)
+    return value
+
+
+class MailMeta(Strict):
+    """Front matter of content/emails/NAME.md; the body is the mail."""
+
+    subject: str = ""
+    """May have holes; without it, the default's."""
+    from_: Annotated[str, Field(alias="from"), BeforeValidator(_sender)] = ""
+    """Address to send from, also as `Name <address>`; without it, `MAGNETGEN_MAIL_FROM`."""
+    form: str = ""
+    """Name of the form whose mail it is; without it, the mail of all forms."""
 
 
 # --- pages -------------------------------------------------------------------------------------------------

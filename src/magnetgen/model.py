@@ -109,6 +109,17 @@ class Page(Struct, frozen=True):
     words: int = 0
 
 
+class Mail(Struct, frozen=True):
+    """A mail that the site words itself. `form`: whose it is, or empty for all forms; empty texts: as the default has it."""
+
+    source: str
+    kind: str
+    form: str
+    subject: str
+    sender: str
+    has_body: bool
+
+
 class Parsed(Struct, frozen=True):
     """What became of one content file: a page or a form, or only diagnostics.
 
@@ -121,6 +132,7 @@ class Parsed(Struct, frozen=True):
     path: str
     page: Page | None = None
     form: FormSpec | None = None
+    mail: Mail | None = None
     draft: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
 

@@ -14,8 +14,9 @@ from magnetgen import markdown, yamldoc
 from magnetgen.config import SiteConfig, defaults_for, merge
 from magnetgen.diagnostics import Diagnostic, Span, error, warning
 from magnetgen.forms.contract import FORM_NAME, FormSpec
-from magnetgen.frontmatter import FormMeta, PageMeta
-from magnetgen.model import Fragment, Page, Parsed
+from magnetgen.forms.holes import HOLES
+from magnetgen.frontmatter import FormMeta, MailMeta, PageMeta
+from magnetgen.model import Fragment, Mail, Page, Parsed
 from magnetgen.schema import validate
 from magnetgen.text import count_words, did_you_mean, listing, slug, slug_path, summary, unquote_path
 
@@ -171,7 +172,19 @@ class PageReader:
 
     def _email(self, doc: yamldoc.Document, relative: str, raw: bytes) -> Parsed:
         name = _name(relative, "emails/", doc.path)
-        return Parsed(doc.path, "email", f"email:{name}", diagnostics=tuple(doc.diagnostics))
+        meta = validate(MailMeta, doc)
+        if isinstance(meta, list):
+            raise yamldoc.Fault(*meta)
+        kind, dash, rest = name.partition("-")
+        if kind not in HOLES:
+            hint = did_you_mean(kind, HOLES) + f"Kinds: {listing(HOLES)}; for one form KIND-NAME.md"
+            raise yamldoc.Fault(error("mail-kind", f'there is no mail "{kind}"', doc.path, Span(1), hint))
+        if dash and not meta.form:
+            hint = f"add `form: {rest}`; {kind}.md is the mail of all forms"
+            raise yamldoc.Fault(error("mail-kind", "for which form is this mail?", doc.path, Span(doc.line), hint))
+        subject = " ".join(meta.subject.split())
+        mail = Mail(doc.path, kind, meta.form, subject, meta.from_, bool(doc.body.strip()))
+        return Parsed(doc.path, "email", f"email:{name}", mail=mail, diagnostics=tuple(doc.diagnostics))
 
     def _bare_page(
         self, doc: yamldoc.Document, raw: bytes, layout: str, path: str, title: str, id_prefix: str = ""

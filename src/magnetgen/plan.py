@@ -17,7 +17,7 @@ from magnetgen.config import SiteConfig
 from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
-from magnetgen.model import MediaFile, Page, Parsed, Skipped
+from magnetgen.model import Mail, MediaFile, Page, Parsed, Skipped
 from magnetgen.text import fold
 from magnetgen.text import quote_path as quote
 
@@ -108,7 +108,7 @@ class Plan(Struct):
     blocks: dict[str, Page] = {}
     forms: dict[str, Form] = {}
     magnets: dict[str, str] = {}
-    emails: tuple[str, ...] = ()
+    mails: tuple[Mail, ...] = ()
     collections: dict[str, Listing] = {}
     tags: dict[str, Listing] = {}
     translations: dict[str, tuple[Page, ...]] = {}
@@ -187,7 +187,7 @@ def make(
     plan.unpublished = {s.path: s.reason for s in plan.skipped}
     plan.blocks = {f.path.removeprefix("block:"): f.page for f in files if f.kind == "block" and f.page}
     plan.magnets = _magnets(files, plan.media)
-    plan.emails = tuple(f.source for f in files if f.kind == "email")
+    plan.mails = tuple(f.mail for f in files if f.mail is not None)
     plan.forms = _forms(plan, files, report)
     _settle_newsletter(plan)
     plan.forms = _at_home(plan)

@@ -239,7 +239,7 @@ def _fields_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> set[str]:
         inner = _models_in(current.model_fields[step].annotation)
         if inner:
             current = inner[0]
-    return set(current.model_fields)
+    return {field.alias or name for name, field in current.model_fields.items()}
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -285,7 +285,7 @@ def _field_docs() -> dict[str, dict[str, str]]:
         for node in ast.parse(inspect.getsource(module)).body if module else ():
             if isinstance(node, ast.ClassDef):
                 found[node.name] = {
-                    field.target.id: doc.value.value
+                    field.target.id.removesuffix("_"): doc.value.value  # `from_`: a key that Python has for itself
                     for field, doc in zip(node.body, node.body[1:], strict=False)
                     if isinstance(field, ast.AnnAssign)
                     and isinstance(field.target, ast.Name)

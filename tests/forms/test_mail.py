@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from magnetgen.forms import mail
+from magnetgen.forms import holes, mail
 from magnetgen.forms.mail import Composer, Refused, Sent
 from magnetgen.forms.records import Delivery, Lead
 from magnetgen.forms.site import SiteFault, from_data
@@ -60,7 +60,7 @@ def test_fields_are_escaped_in_html_only() -> None:
 
 
 def test_a_value_with_holes_in_it_is_not_filled_again() -> None:
-    assert mail.fill("{{a}} {{b}}", {"a": "{{b}}", "b": "2"}) == "{{b}} 2"
+    assert holes.fill("{{a}} {{b}}", {"a": "{{b}}", "b": "2"}) == "{{b}} 2"
 
 
 def test_a_line_break_in_a_header_is_refused_and_one_in_a_subject_becomes_a_space() -> None:

@@ -15,9 +15,9 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "src" / "magnetgen"
 
 ROWS = {
-    "client": 0, "colors": 0, "diagnostics": 0, "text": 0, "views": 0,
-    "model": 1, "yamldoc": 1,
-    "cache": 2, "markdown": 2, "media": 2, "scan": 2, "schema": 2,
+    "client": 0, "colors": 0, "diagnostics": 0, "mailtext": 0, "text": 0, "views": 0,
+    "mailframe": 1, "model": 1, "yamldoc": 1,
+    "cache": 2, "holes": 2, "markdown": 2, "media": 2, "scan": 2, "schema": 2,
     "frontmatter": 3, "output": 3, "scaffold": 3, "sections": 3, "state": 3, "themefile": 3,
     "config": 4, "theme": 4,
     "pages": 5,
@@ -27,7 +27,7 @@ ROWS = {
     "links": 9,
     "capture": 10, "seo": 10,
     "body": 11, "check": 11, "keys": 11,
-    "render": 12,
+    "mails": 12, "render": 12,
     "assets": 13, "bundle": 13,
     "build": 14,
     "leads": 15, "preview": 15,

@@ -14,6 +14,7 @@ from PIL import Image
 from selectolax.lexbor import LexborHTMLParser
 
 from magnetgen.build import build
+from magnetgen.forms.holes import ADDRESSES, HOLES, fill
 from magnetgen.state import Options
 from tests.conftest import NOW, ROOT
 
@@ -75,6 +76,13 @@ class Built:
                 html = html.replace(hole, filling)
             found[name] = html
         return found
+
+    @cached_property
+    def mails(self) -> dict[str, str]:
+        """HTML of the mails, filled as the handler would."""
+        fillings = {name: "Words &amp; more" for holes in HOLES.values() for name in holes}
+        fillings |= {name: f"https://example.com/{name}" for name in ADDRESSES} | {"email": "ana@example.com"}
+        return {name: fill(mail["html"], fillings) for name, mail in self.forms["mails"].items()}
 
     def path(self, file: Path) -> str:
         return file.relative_to(self.out).as_posix().removesuffix("index.html")

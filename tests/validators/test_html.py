@@ -59,6 +59,8 @@ def test_nu_finds_neither_errors_nor_warnings(site: Built, tmp_path: Path) -> No
     (folder / "handler").mkdir()
     for name, html in site.messages.items():
         (folder / "handler" / f"{name}.html").write_text(html, "utf-8")
+    for name, html in site.mails.items():
+        (folder / "handler" / f"mail-{name.replace(':', '-')}.html").write_text(html, "utf-8")
     messages = nu(folder)
     assert not messages, "\n" + listed(messages, folder)
 

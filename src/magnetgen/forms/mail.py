@@ -24,13 +24,13 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from magnetgen.forms import tokens
+from magnetgen.forms.holes import HOLES, WITH_FIELDS, fill
 from magnetgen.forms.records import UNSUBSCRIBED, Delivery, Lead
 from magnetgen.forms.site import Form, Site, SiteFault
 from magnetgen.forms.tokens import Keys
 
 TIMEOUT = 15
 CANCELLED = "cancelled"
-_HOLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 _BREAKS = re.compile(r"[\r\n]")
 
 
@@ -98,21 +98,28 @@ class Composer:
         return {**defaults()[kind], **own.get(kind, {}), **own.get(f"{kind}:{form.name}", {})}
 
     def _holes(self, kind: str, form: Form, lead: Lead | None, delivery: Delivery, now: float) -> dict[str, str]:
-        holes = {"site_title": self.site.title, "form_title": form.spec.title}
-        if kind == "held":
-            body = delivery.body
-            return holes | {"reason": str(body.get("reason", "")), "submission_id": str(body.get("submission", ""))}
-        assert lead
-        if kind == "notify":
-            return {**holes, "lead_id": lead.id, "email": lead.email, "answers": _answers(form, lead)}
-        if kind == "confirm":
-            # The text of a stranger goes to nobody before the address is theirs.
-            return {**holes, "confirm_url": self._link(tokens.CONFIRM, lead, now)}
-        holes["unsubscribe_url"] = self._link(tokens.UNSUBSCRIBE, lead, now)
-        if form.spec.magnet:
-            holes["download_url"] = self._link(tokens.DOWNLOAD, lead, now, form.spec.magnet)
-        if lead.confirmed_at is not None:
-            holes = {**_fields(lead), **holes}
+        """What the kind's holes are filled with: magnetgen.forms.holes says which it has."""
+
+        def link(purpose: str, asset: str = "") -> str:
+            return self._link(purpose, lead, now, asset) if lead else ""
+
+        magnet = form.spec.magnet
+        values: dict[str, Callable[[], str]] = {
+            "site_title": lambda: self.site.title,
+            "form_title": lambda: form.spec.title,
+            "confirm_url": lambda: link(tokens.CONFIRM),
+            "download_url": lambda: link(tokens.DOWNLOAD, magnet) if magnet else "",
+            "unsubscribe_url": lambda: link(tokens.UNSUBSCRIBE),
+            "email": lambda: lead.email if lead else "",
+            "answers": lambda: "\n".join(f"{label}: {value}" for label, value in _answers(form, lead)),
+            "lead_id": lambda: lead.id if lead else "",
+            "reason": lambda: str(delivery.body.get("reason", "")),
+            "submission_id": lambda: str(delivery.body.get("submission", "")),
+        }
+        holes = {name: values[name]() for name in HOLES[kind]}
+        # The text of a stranger goes to nobody before the address is theirs.
+        if lead and kind in WITH_FIELDS and lead.confirmed_at is not None:
+            return {**_fields(lead), **holes}
         return holes
 
     def _link(self, purpose: str, lead: Lead, now: float, asset: str = "") -> str:
@@ -151,7 +158,10 @@ class Composer:
         except ValueError:
             raise Refused("header") from None
         message.set_content(fill(template["text"], holes))
-        message.add_alternative(fill(template["html"], {k: escape(v) for k, v in holes.items()}), subtype="html")
+        in_html = {name: escape(value) for name, value in holes.items()}
+        if "answers" in holes:
+            in_html["answers"] = _answers_html(_answers(form, lead))
+        message.add_alternative(fill(template["html"], in_html), subtype="html")
         return message
 
 
@@ -164,20 +174,27 @@ def address(text: str) -> Address:
     return Address(name, local, domain)
 
 
-def fill(text: str, holes: Mapping[str, str]) -> str:
-    """Every `{{name}}` replaced in one pass; a hole without a value is empty."""
-    return _HOLE.sub(lambda match: holes.get(match[1], ""), text)
-
-
 def _fields(lead: Lead) -> dict[str, str]:
     return {name: value if isinstance(value, str) else ", ".join(value) for name, value in lead.data.items()}
 
 
-def _answers(form: Form, lead: Lead) -> str:
+def _answers(form: Form, lead: Lead | None) -> list[tuple[str, str]]:
+    """(label, value) of all that a lead answered and agreed to."""
+    if lead is None:
+        return []
     labels = {field.name: field.label or field.name for field in form.spec.fields}
-    lines = [f"{labels.get(name, name)}: {value}" for name, value in _fields(lead).items()]
-    lines += [f"{record['name']}: {'yes' if record['given'] else 'no'}" for record in lead.consent]
-    return "\n".join(lines)
+    answers = [(labels.get(name, name), value) for name, value in _fields(lead).items()]
+    return answers + [(str(record["name"]), "yes" if record["given"] else "no") for record in lead.consent]
+
+
+def _answers_html(answers: list[tuple[str, str]]) -> str:
+    """A line each, for a hole inside a paragraph; a long answer begins on a line of its own."""
+    lines = []
+    for label, value in answers:
+        between = "<br>" if "\n" in value else " "
+        shown = escape(value).replace("\n", "<br>")
+        lines.append(f"<strong>{escape(label)}:</strong>{between}{shown}")
+    return "<br>\n".join(lines)
 
 
 @dataclass(frozen=True)
