@@ -132,6 +132,8 @@ class Renderer:
         body = text.html
         if page.inline_cta:
             body = self._with_inline_cta(body, cta, own)
+        ending = own if own and not embedded else None
+        script, urls = self._capture.scripts([embed.form for embed in text.embeds] + ([ending] if ending else []))
         return PageView(
             site=self._menu(page.path),
             head=head,
@@ -151,7 +153,9 @@ class Renderer:
             tags=self._tags(page),
             toc=tuple(HeadingView(h.level, h.id, h.text) for h in text.headings if h.level <= 3) if page.toc else (),
             cta=cta,
-            form=self._capture.view(own) if own and not embedded else None,
+            form=self._capture.view(ending) if ending else None,
+            script=script,
+            script_urls=urls,
             sections=parts,
             items=self._latest() if page.layout == "home" else (),
             related=tuple(self._teaser(p) for p in self.plan.related(page)) if page.layout == "post" else (),
@@ -164,6 +168,7 @@ class Renderer:
         assert listing is not None
         intro = listing.intro
         text = self._body.text(intro, found, None) if intro and job.source else None
+        script, urls = self._capture.scripts(embed.form for embed in text.embeds) if text else (Markup(""), ())
         total = max(1, -(-len(listing.pages) // self.plan.config.pagination))
         word = self.theme.words["page"].replace("{number}", str(job.number))
         title = listing.title if job.number == 1 else f"{listing.title} · {word}"
@@ -187,6 +192,8 @@ class Renderer:
             breadcrumbs=crumbs,
             items=tuple(self._teaser(page) for page in shown),
             pagination=self._pagination(listing.path, job.number, total) if total > 1 else None,
+            script=script,
+            script_urls=urls,
         )
 
     def _list_description(self, title: str, pages: tuple[Page, ...]) -> str:
@@ -211,7 +218,9 @@ class Renderer:
 
     def _view_form(self, job: Job, found: list[Diagnostic]) -> PageView:
         spec = self.plan.forms[job.name].spec
-        return self._plain("form", job, spec.title, Markup(""), form=self._capture.view(job.name))
+        script, urls = self._capture.scripts([job.name])
+        view = self._capture.view(job.name)
+        return self._plain("form", job, spec.title, Markup(""), form=view, script=script, script_urls=urls)
 
     def _view_thanks(self, job: Job, found: list[Diagnostic]) -> PageView:
         form = self.plan.forms[job.name]
@@ -219,10 +228,13 @@ class Renderer:
         body = Markup("<p>{}</p>").format(
             words["thanks_confirm" if self._asks_to_confirm(form.spec) else "thanks_text"]
         )
+        script, urls = Markup(""), tuple[str, ...]()
         if form.page is not None:
             text = self._body.text(form.page, found, None)
             body = self._body.finish(text.html, text) if text.html.strip() else body
-        return self._plain("thanks", job, words["thanks_title"], body, items=self._latest()[:3])
+            script, urls = self._capture.scripts(embed.form for embed in text.embeds)
+        items = self._latest()[:3]
+        return self._plain("thanks", job, words["thanks_title"], body, items=items, script=script, script_urls=urls)
 
     def _asks_to_confirm(self, spec: FormSpec) -> bool:
         """Only magnetgen's own handler sends a mail to confirm."""

@@ -80,6 +80,17 @@ class ConsentView(Struct, frozen=True):
     attrs: Markup
 
 
+class ChallengeView(Struct, frozen=True):
+    """What a form asks of the browser. kind: proof-of-work (nothing is shown) or turnstile.
+
+    sitekey, action: attributes of Turnstile's element.
+    """
+
+    kind: str
+    sitekey: str = ""
+    action: str = ""
+
+
 class FormView(Struct, frozen=True):
     """A capture form. `attrs` goes into `<form …>` (action, method, data-*); `hidden` are (name, value) pairs.
 
@@ -97,6 +108,7 @@ class FormView(Struct, frozen=True):
     honeypot: str
     privacy_url: str
     double_opt_in: bool
+    challenge: ChallengeView | None = None
 
 
 class CtaView(Struct, frozen=True):
@@ -189,7 +201,10 @@ class SiteView(Struct, frozen=True):
 
 
 class PageView(Struct, frozen=True):
-    """One page. layout: home, post, page, landing, list, tag, thanks, 404, form, message, redirect."""
+    """One page. layout: home, post, page, landing, list, tag, thanks, 404, form, message, redirect.
+
+    script: what the forms of this page need besides site.script; script_urls: scripts of others that they need.
+    """
 
     site: SiteView
     head: HeadView
@@ -216,3 +231,5 @@ class PageView(Struct, frozen=True):
     related: tuple[TeaserView, ...] = ()
     translations: tuple[LinkView, ...] = ()
     extra: dict[str, Any] = {}
+    script: Markup = Markup("")
+    script_urls: tuple[str, ...] = ()
