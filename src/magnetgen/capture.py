@@ -70,7 +70,7 @@ class Capture:
 
     def _challenge_view(self, form: Form) -> ChallengeView | None:
         asked = self._challenge(form)
-        return ChallengeView(asked.kind, asked.sitekey, asked.action(form.spec.name)) if asked else None
+        return ChallengeView(asked.kind, asked.field, asked.sitekey, asked.action(form.spec.name)) if asked else None
 
     def _form_attrs(self, form: Form) -> dict[str, str | bool]:
         provider = self._plan.config.handler.provider

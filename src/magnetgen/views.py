@@ -83,10 +83,11 @@ class ConsentView(Struct, frozen=True):
 class ChallengeView(Struct, frozen=True):
     """What a form asks of the browser. kind: proof-of-work (nothing is shown) or turnstile.
 
-    sitekey, action: attributes of Turnstile's element.
+    field: name of the field that holds the answer. sitekey, action: attributes of Turnstile's element.
     """
 
     kind: str
+    field: str
     sitekey: str = ""
     action: str = ""
 

@@ -22,7 +22,7 @@ __all__ = ["cloudflare"]
 FORM = "/forms/guide/"
 WIDGET = """
 for (const box of document.querySelectorAll(".cf-turnstile")) {
-  const field = Object.assign(document.createElement("input"), {type: "hidden", name: "cf-turnstile-response"});
+  const field = Object.assign(document.createElement("input"), {type: "hidden", name: box.dataset.responseFieldName});
   box.append(field);
   window.asked = {sitekey: box.dataset.sitekey, action: box.dataset.action};
   window.given = 0;
@@ -206,6 +206,17 @@ def test_pages_without_a_challenge_are_what_they_were(served: Served, tmp_path: 
     assert other.read("plain/index.html") == served.site.read("plain/index.html")
     for text in (other.read("forms/guide/index.html"), other.read("twice/index.html")):
         assert "solvers" not in text and "challenge" not in text and "noscript" not in text
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_visitor_whose_clock_is_wrong_gets_through_the_second_time(page: Page, served: Served, hours: int) -> None:
+    page.add_init_script(f"{{ const now = Date.now; Date.now = () => now() + {hours * 3_600_000}; }}")
+    page.goto(served.origin + FORM)
+    send(page)
+    expect(page.locator("[data-mg-summary]")).to_contain_text("Please send the form once more.")
+    page.get_by_role("button", name="Send me the guide").click()
+    page.wait_for_url("**/forms/guide/thanks/**")
+    assert len(served.rows("leads")) == 1
 
 
 # Turnstile

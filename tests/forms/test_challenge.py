@@ -52,6 +52,10 @@ def submit(world: World, address: str, answer: str = "tok", name: str = "news", 
     return world.submit(name, f"email={address.replace('@', '%40')}&cf-turnstile-response={answer}", **headers)
 
 
+def admin(world: World, method: str, path: str, body: bytes = b"") -> Response:
+    return world.request(method, path, body, **ADMIN)
+
+
 def only(world: World) -> dict[str, Any]:
     (row,) = world.rows("submissions")
     return dict(row)
@@ -132,7 +136,7 @@ def test_what_was_held_is_released_when_the_verifier_is_back(world: World, cloud
     assert [mail["to"] for mail in world.mails] == ["owner@site.example"], "the owner knows of it"
     cloudflare.say()
     world.now += 60
-    sent = world.request("POST", "/admin/drain", **ADMIN)
+    sent = admin(world, "POST", "/admin/drain")
     assert json.loads(sent.body)["sent"] > 0
     row = only(world)
     assert (row["status"], row["reason"], row["source"]) == ("accepted", "released", {})
@@ -163,7 +167,7 @@ def test_what_fails_stays_held_and_the_owner_may_still_release_it(world: World, 
     asked = len(cloudflare.got)
     world.runtime.drain()
     assert len(cloudflare.got) == asked, "it is not asked about again"
-    assert world.request("POST", f"/admin/submissions/{row['id']}/release", **ADMIN).status == 200
+    assert admin(world, "POST", f"/admin/submissions/{row['id']}/release").status == 200
     assert only(world)["status"] == "accepted"
 
 
@@ -191,14 +195,14 @@ def test_the_answer_is_shown_to_nobody_and_erased_with_the_rest(world: World, cl
     submit(world, "ana@x.co", "canary-answer")
     assert "canary-answer" in json.dumps(only(world)) and "canary-answer" not in json.dumps(only(world)["fields"])
     shown = [
-        world.request("GET", "/admin/submissions", **ADMIN),
-        world.request("POST", "/admin/leads/search", b'{"email":"ana@x.co"}', **ADMIN),
-        world.request("GET", "/admin/leads", **ADMIN),
-        world.request("GET", "/admin/outbox", **ADMIN),
+        admin(world, "GET", "/admin/submissions"),
+        admin(world, "POST", "/admin/leads/search", b'{"email":"ana@x.co"}'),
+        admin(world, "GET", "/admin/leads"),
+        admin(world, "GET", "/admin/outbox"),
     ]
     assert [answer.status for answer in shown] == [200] * 4
     assert b"ana@x.co" in shown[0].body and not any(b"canary" in answer.body for answer in shown)
-    assert world.request("POST", "/admin/leads/erase", b'{"email":"ana@x.co"}', **ADMIN).body == b'{"erased":1}'
+    assert admin(world, "POST", "/admin/leads/erase", b'{"email":"ana@x.co"}').body == b'{"erased":1}'
     assert world.rows("submissions") == [] and "canary" not in json.dumps(
         {k: list(v) for k, v in world.store.dump().items()}
     )
@@ -208,7 +212,7 @@ def test_the_answer_is_shown_to_nobody_and_erased_with_the_rest(world: World, cl
 def test_released_by_the_owner_it_is_not_asked_about(world: World, cloudflare: Cloudflare) -> None:
     cloudflare.status = 503
     submit(world, "ana@x.co")
-    world.request("POST", f"/admin/submissions/{only(world)['id']}/release", **ADMIN)
+    admin(world, "POST", f"/admin/submissions/{only(world)['id']}/release")
     cloudflare.say()
     world.runtime.drain()
     assert only(world)["source"] == {} and len(cloudflare.got) == 1

@@ -315,12 +315,13 @@ def test_the_short_form_of_a_challenge(site: Site) -> None:
 def test_turnstile_shows_its_widget_and_loads_its_script_there_only(site: Site) -> None:
     entry = challenged(site, "challenge: {kind: turnstile, sitekey: 0x4AAA, secret_env: CF}\n")
     assert entry["challenge"] == {
-        "kind": "turnstile", "field": "cf-turnstile-response", "hostname": "example.com", "action": "checklist",
+        "kind": "turnstile", "field": "_mg_turnstile", "hostname": "example.com", "action": "checklist",
         "secret_env": "CF",
     }  # fmt: skip
     text = site.read("a/index.html")
     (widget,) = [attrs for _, attrs in read(text).elements if attrs.get("class") == "cf-turnstile"]
     assert (widget["data-sitekey"], widget["data-action"]) == ("0x4AAA", "checklist")
+    assert widget["data-response-field-name"] == "_mg_turnstile"
     assert text.count('<script src="https://challenges.cloudflare.com/turnstile/v0/api.js" async defer>') == 1
     assert "solvers.turnstile" in text and "solvers.mg1=" not in text and not controls(text, "_mg_pow")
     assert "cloudflare" not in site.read("forms/checklist/thanks/index.html")

@@ -2,7 +2,8 @@
 // (forms/proof.py says it exactly). A few milliseconds at a time, so that typing never waits. crypto.subtle is slower for
 // texts as short as these, and does not exist on pages without TLS.
 solvers.mg1=(form,prefix)=>{
-  let FRESH=3e6,bits=prefix.split("/")[1],found,made=0,running,me={},
+  // off: by how much this clock is wrong, once that is known.
+  let FRESH=3e6,bits=prefix.split("/")[1],found,made=0,running,used,off=0,me={},
   // K: the fractions of the cube roots of the first 64 primes; H: of the square roots of the first 8.
   K=[],H=[],fraction=x=>(x-Math.floor(x))*2**32|0;
   for(let n=2;K.length<64;n++){
@@ -52,19 +53,22 @@ solvers.mg1=(form,prefix)=>{
     slice();
   };
   me.ready=()=>found&&Date.now()-made<FRESH;
-  me.spent=()=>found=0;
+  me.spent=()=>{found=0;used=1;};
   me.start=()=>{
     if(running||me.ready())return;
     running=1;
     found=0;
     made=Date.now();
     let salt=[...crypto.getRandomValues(new Uint8Array(16))].map(n=>(n+256).toString(16).slice(1)).join("");
-    me.done=new Promise(then=>setTimeout(search,0,prefix+Math.floor(made/1e3)+"/"+salt+"/",text=>{
+    // Still here after the first: perhaps the handler found it too old, or from the future. The site knows the time.
+    me.done=(used?fetch(location,{method:"HEAD",cache:"no-store"}):Promise.reject()).then(({headers:h})=>{
+      off=Date.parse(h.get("date"))-Date.now()+h.get("age")*1e3||0;
+    }).catch(()=>0).then(()=>new Promise(then=>setTimeout(search,0,prefix+Math.floor((made+off)/1e3)+"/"+salt+"/",text=>{
       running=0;
       found=text;
       for(let c of form.querySelectorAll("[name=_mg_pow]"))c.value=text;
       then();
-    }));
+    })));
   };
   return me;
 };

@@ -1,6 +1,6 @@
 // Turnstile: Cloudflare's widget in the form answers by itself, or asks the visitor.
 solvers.turnstile=form=>{
-  let value=()=>form.querySelector("[name=cf-turnstile-response]")?.value,sent,looking,
+  let value=()=>form.querySelector("[name=_mg_turnstile]")?.value,sent,looking,
   me={
     ready:()=>value()&&value()!=sent,
     // A widget's answer is good for once: after that it is to ask anew. One that does not come at all (something keeps

@@ -22,7 +22,7 @@ SOURCE = "_mg_src"
 SCHEMA_VERSION = "_mg_v"
 IDEMPOTENCY = "_mg_idem"
 PROOF = "_mg_pow"
-TURNSTILE_RESPONSE = "cf-turnstile-response"
+TURNSTILE_ANSWER = "_mg_turnstile"
 
 PROOF_OF_WORK, TURNSTILE = "proof-of-work", "turnstile"
 PROOF_BITS = 17
@@ -89,7 +89,7 @@ class Challenge:
     @property
     def field(self) -> str:
         """The name under which the page sends the answer."""
-        return PROOF if self.kind == PROOF_OF_WORK else TURNSTILE_RESPONSE
+        return PROOF if self.kind == PROOF_OF_WORK else TURNSTILE_ANSWER
 
     def action(self, form: str) -> str:
         """What an answer says that it is for. Turnstile takes 32 characters."""

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 from magnetgen.forms import contract
 from magnetgen.forms.contract import Consent, Field, FormSpec
 
+TURNSTILE_FIELD = "cf-turnstile-response"
+"""Where Cloudflare's script puts its answer, unless the page tells it otherwise."""
+
 
 class SiteFault(Exception):
     """A forms.json, or an environment, that no handler can work with. The text says what to do."""
@@ -196,7 +199,7 @@ def _challenge(entry: dict[str, Any] | None, form: str, base_url: str) -> Challe
     is_proof = declared.kind == contract.PROOF_OF_WORK
     return Challenge(
         kind=declared.kind,
-        field=entry.get("field", declared.field),
+        field=entry.get("field") or (contract.PROOF if is_proof else TURNSTILE_FIELD),
         secret_env="" if is_proof else entry["secret_env"],
         hostname=entry.get("hostname") or contract.hostname(base_url),
         action=entry.get("action", declared.action(form)),
