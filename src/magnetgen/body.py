@@ -25,10 +25,11 @@ _MARKDOWN_IMAGE = re.compile(r'<img (?:src="[^"]*" alt="([^"]*)"|alt="([^"]*)" s
 
 
 class Embed(Struct, frozen=True):
-    """A form or call to action in a text: its HTML, and the words for a link to it."""
+    """A form or call to action in a text: its HTML, and the words for a link to it. form: its name, if it is one."""
 
     html: str
     label: str
+    form: str = ""
 
 
 class Text(Struct):
@@ -162,7 +163,7 @@ class Body:
             text.embeds.append(Embed(self.cta_html(cta) if cta else "", cta.label if cta else ""))
         else:
             number = 1 + sum(f'id="form-{name}"' in e.html or f'id="form-{name}-' in e.html for e in text.embeds)
-            text.embeds.append(Embed(self.form_html(name, number), self._plan.forms[name].spec.button))
+            text.embeds.append(Embed(self.form_html(name, number), self._plan.forms[name].spec.button, name))
         return placeholder(len(text.embeds) - 1)
 
 

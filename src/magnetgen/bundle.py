@@ -19,6 +19,7 @@ _HANDLER_WORDS = {
     "email": "fault_email",
     "pattern": "fault_pattern",
     "too_long": "fault_too_long",
+    "challenge_failed": "challenge_failed",
     "button_confirm": "button_confirm",
     "button_confirm_download": "button_confirm_download",
     "button_unsubscribe": "button_unsubscribe",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cache, cached_property
 
 from markupsafe import Markup, escape
@@ -12,8 +13,9 @@ from magnetgen.forms import contract
 from magnetgen.links import Links
 from magnetgen.plan import Form, Plan
 from magnetgen.theme import Theme
-from magnetgen.views import ConsentView, DownloadView, FieldView, FormView, OptionView
+from magnetgen.views import ChallengeView, ConsentView, DownloadView, FieldView, FormView, OptionView
 
+TURNSTILE_SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js"
 _SCRIPT_WORDS = {
     "required": "fault_required",
     "email": "fault_email",
@@ -53,6 +55,7 @@ class Capture:
             honeypot=contract.HONEYPOT if self._plan.config.handler.provider != "external" else "",
             privacy_url=self._links.site(privacy).url if privacy else "",
             double_opt_in=spec.double_opt_in and self._plan.config.handler.provider == "magnetgen",
+            challenge=self._challenge_view(form),
         )
 
     def gives(self, spec: contract.FormSpec) -> bool:
@@ -69,15 +72,37 @@ class Capture:
     def download(self) -> DownloadView:
         return DownloadView(handler_url(self._plan) + "/download/", Markup(client.script("download")))
 
+    def scripts(self, names: Iterable[str]) -> tuple[Markup, tuple[str, ...]]:
+        """(script, addresses of scripts) that a page needs for the challenges of the forms that it shows."""
+        kinds = {asked.kind for name in names if (asked := self._challenge(self._plan.forms.get(name)))}
+        urls = (TURNSTILE_SCRIPT,) if contract.TURNSTILE in kinds else ()
+        return Markup(client.challenge_script(frozenset(kinds))) if kinds else Markup(""), urls
+
+    def _challenge(self, form: Form | None) -> contract.Challenge | None:
+        """Only magnetgen's own handler asks for one."""
+        return form.spec.challenge if form and self._plan.config.handler.provider == "magnetgen" else None
+
+    def _challenge_view(self, form: Form) -> ChallengeView | None:
+        asked = self._challenge(form)
+        return ChallengeView(asked.kind, asked.field, asked.sitekey, asked.action(form.spec.name)) if asked else None
+
     def _form_attrs(self, form: Form) -> dict[str, str | bool]:
         provider = self._plan.config.handler.provider
         attrs: dict[str, str | bool] = {"action": self._action(form), "method": "post", "data-words": self._words}
         if provider == "magnetgen":
-            return {**attrs, "data-mg-form": True}
+            return {**attrs, "data-mg-form": True, **self._challenge_attrs(form)}
         attrs["data-mg-form"] = "plain"
         if provider == "netlify-forms":
             attrs |= {"name": form.spec.name, "data-netlify": "true", "netlify-honeypot": contract.HONEYPOT}
         return attrs
+
+    def _challenge_attrs(self, form: Form) -> dict[str, str | bool]:
+        """The challenge's kind; of a proof of work, what its puzzles begin with."""
+        asked = self._challenge(form)
+        if asked is None:
+            return {}
+        puzzle = contract.puzzle(asked, form.spec.name, contract.hostname(self._plan.config.base_url))
+        return {"data-mg-challenge": puzzle if asked.kind == contract.PROOF_OF_WORK else asked.kind}
 
     def _action(self, form: Form) -> str:
         handler = self._plan.config.handler
@@ -94,7 +119,9 @@ class Capture:
             return (("form-name", form.spec.name), *source)
         if provider == "external":
             return source
-        return ((contract.TIMER, ""), *source, (contract.SCHEMA_VERSION, str(contract.VERSION)))
+        asked = self._challenge(form)
+        proof = ((contract.PROOF, ""),) if asked and asked.kind == contract.PROOF_OF_WORK else ()
+        return ((contract.TIMER, ""), *source, (contract.SCHEMA_VERSION, str(contract.VERSION)), *proof)
 
 
 def handler_url(plan: Plan) -> str:

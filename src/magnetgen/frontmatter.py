@@ -152,6 +152,63 @@ class ConsentMeta(Strict):
     """Whether the form can be sent without it."""
 
 
+CHALLENGES = (contract.PROOF_OF_WORK, contract.TURNSTILE)
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _challenge(value: Any) -> Any:
+    """`proof-of-work`, or a mapping with its `kind`."""
+    given = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(given, dict):
+        return given
+    kind = given.get("kind")
+    hint = "challenge: proof-of-work, or challenge: {kind: turnstile, sitekey: …, secret_env: TURNSTILE_SECRET}"
+    if kind is None:
+        raise refuse("form-challenge", "a challenge needs its `kind`", hint)
+    if kind not in CHALLENGES:
+        # The mapping's key, or the value itself where there is no mapping.
+        at = "kind" if given is value else ""
+        hint = did_you_mean(str(kind), CHALLENGES) + f"Kinds: {listing(CHALLENGES)}"
+        raise refuse("form-challenge", f'there is no challenge "{kind}"', hint, at=at)
+    return given
+
+
+class ChallengeMeta(Strict):
+    """What the form asks of the visitor's browser, so that sending it costs a bot something."""
+
+    kind: Literal["proof-of-work", "turnstile"]
+    """`proof-of-work`: the browser calculates, nobody else is asked. `turnstile`: Cloudflare judges."""
+    bits: Annotated[int, Field(ge=8, le=24)] | None = None
+    """How hard a proof of work is; one more doubles the work. Without it, 17."""
+    sitekey: str = ""
+    """Public key of the Turnstile widget."""
+    secret_env: str = ""
+    """Environment variable of the handler with Turnstile's secret."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> ChallengeMeta:
+        if self.kind == contract.PROOF_OF_WORK:
+            foreign = next((key for key in ("sitekey", "secret_env") if getattr(self, key)), None)
+            if foreign:
+                hint = "delete it, or write `kind: turnstile`"
+                raise refuse("form-challenge", f"a proof of work takes no `{foreign}`", hint, at=foreign)
+            return self
+        if self.bits is not None:
+            raise refuse("form-challenge", "Turnstile takes no `bits`", "delete it", at="bits")
+        missing = next((key for key in ("sitekey", "secret_env") if not getattr(self, key)), None)
+        if missing:
+            hint = "challenge: {kind: turnstile, sitekey: …, secret_env: TURNSTILE_SECRET}"
+            raise refuse("form-challenge", f"Turnstile needs a `{missing}`", hint)
+        if not _ENV_NAME.fullmatch(self.secret_env):
+            hint = "write the variable's name, such as TURNSTILE_SECRET; the secret itself stands in no file"
+            message = "`secret_env` is the name of an environment variable"
+            raise refuse("form-challenge", message, hint, at="secret_env")
+        return self
+
+    def spec(self) -> contract.Challenge:
+        return contract.Challenge(self.kind, self.bits or contract.PROOF_BITS, self.sitekey, self.secret_env)
+
+
 class FormMeta(Strict):
     """Front matter of content/forms/NAME.md; the body is the thank-you text."""
 
@@ -176,6 +233,12 @@ class FormMeta(Strict):
     """Destinations by name, or `email:someone@example.com`."""
     thanks: str = ""
     """A page of the site instead of the generated thank-you page."""
+    challenge: (
+        Annotated[ChallengeMeta, BeforeValidator(_challenge, json_schema_input_type=str | ChallengeMeta)] | None
+    ) = None
+    """What it takes to send the form: `proof-of-work`, or a whole challenge."""
+    per_hour: Annotated[int, Field(ge=0, le=1_000_000)] = contract.PER_HOUR
+    """Submissions that are taken in an hour; the rest is held for review. 0: no limit."""
 
     @model_validator(mode="after")
     def _whole(self) -> FormMeta:
@@ -201,6 +264,8 @@ class FormMeta(Strict):
             min_seconds=self.min_seconds,
             notify=tuple(self.notify),
             thanks=self.thanks,
+            challenge=self.challenge.spec() if self.challenge else None,
+            per_hour=self.per_hour,
         )
 
 

@@ -132,6 +132,8 @@ class Renderer:
         body = text.html
         if page.inline_cta:
             body = self._with_inline_cta(body, cta, own)
+        ending = own if own and not embedded else None
+        script, urls = self._capture.scripts([embed.form for embed in text.embeds] + ([ending] if ending else []))
         return PageView(
             site=self._menu(page.path),
             head=head,
@@ -151,8 +153,10 @@ class Renderer:
             tags=self._tags(page),
             toc=tuple(HeadingView(h.level, h.id, h.text) for h in text.headings if h.level <= 3) if page.toc else (),
             cta=cta,
-            form=self._capture.view(own) if own and not embedded else None,
+            form=self._capture.view(ending) if ending else None,
             download=self._capture.download() if page.path in self._capture.thanks_paths else None,
+            script=script,
+            script_urls=urls,
             sections=parts,
             items=self._latest() if page.layout == "home" else (),
             related=tuple(self._teaser(p) for p in self.plan.related(page)) if page.layout == "post" else (),
@@ -165,6 +169,7 @@ class Renderer:
         assert listing is not None
         intro = listing.intro
         text = self._body.text(intro, found, None) if intro and job.source else None
+        script, urls = self._capture.scripts(embed.form for embed in text.embeds) if text else (Markup(""), ())
         total = max(1, -(-len(listing.pages) // self.plan.config.pagination))
         word = self.theme.words["page"].replace("{number}", str(job.number))
         title = listing.title if job.number == 1 else f"{listing.title} · {word}"
@@ -188,6 +193,8 @@ class Renderer:
             breadcrumbs=crumbs,
             items=tuple(self._teaser(page) for page in shown),
             pagination=self._pagination(listing.path, job.number, total) if total > 1 else None,
+            script=script,
+            script_urls=urls,
         )
 
     def _list_description(self, title: str, pages: tuple[Page, ...]) -> str:
@@ -212,7 +219,9 @@ class Renderer:
 
     def _view_form(self, job: Job, found: list[Diagnostic]) -> PageView:
         spec = self.plan.forms[job.name].spec
-        return self._plain("form", job, spec.title, Markup(""), form=self._capture.view(job.name))
+        script, urls = self._capture.scripts([job.name])
+        view = self._capture.view(job.name)
+        return self._plain("form", job, spec.title, Markup(""), form=view, script=script, script_urls=urls)
 
     def _view_thanks(self, job: Job, found: list[Diagnostic]) -> PageView:
         form = self.plan.forms[job.name]
@@ -220,11 +229,15 @@ class Renderer:
         body = Markup("<p>{}</p>").format(
             words["thanks_confirm" if self._asks_to_confirm(form.spec) else "thanks_text"]
         )
+        script, urls = Markup(""), tuple[str, ...]()
         if form.page is not None:
             text = self._body.text(form.page, found, None)
             body = self._body.finish(text.html, text) if text.html.strip() else body
+            script, urls = self._capture.scripts(embed.form for embed in text.embeds)
+        items = self._latest()[:3]
         given = self._capture.download() if self._capture.gives(form.spec) and not form.spec.double_opt_in else None
-        return self._plain("thanks", job, words["thanks_title"], body, download=given, items=self._latest()[:3])
+        more: dict[str, Any] = {"download": given, "items": items, "script": script, "script_urls": urls}
+        return self._plain("thanks", job, words["thanks_title"], body, **more)
 
     def _asks_to_confirm(self, spec: FormSpec) -> bool:
         """Only magnetgen's own handler sends a mail to confirm."""

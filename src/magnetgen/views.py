@@ -80,6 +80,18 @@ class ConsentView(Struct, frozen=True):
     attrs: Markup
 
 
+class ChallengeView(Struct, frozen=True):
+    """What a form asks of the browser. kind: proof-of-work (nothing is shown) or turnstile.
+
+    field: name of the field that holds the answer. sitekey, action: attributes of Turnstile's element.
+    """
+
+    kind: str
+    field: str
+    sitekey: str = ""
+    action: str = ""
+
+
 class FormView(Struct, frozen=True):
     """A capture form. `attrs` goes into `<form …>` (action, method, data-*); `hidden` are (name, value) pairs.
 
@@ -97,6 +109,7 @@ class FormView(Struct, frozen=True):
     honeypot: str
     privacy_url: str
     double_opt_in: bool
+    challenge: ChallengeView | None = None
 
 
 class CtaView(Struct, frozen=True):
@@ -196,7 +209,10 @@ class DownloadView(Struct, frozen=True):
 
 
 class PageView(Struct, frozen=True):
-    """One page. layout: home, post, page, landing, list, tag, thanks, 404, form, message, redirect."""
+    """One page. layout: home, post, page, landing, list, tag, thanks, 404, form, message, redirect.
+
+    script: what the forms of this page need besides site.script; script_urls: scripts of others that they need.
+    """
 
     site: SiteView
     head: HeadView
@@ -224,3 +240,5 @@ class PageView(Struct, frozen=True):
     related: tuple[TeaserView, ...] = ()
     translations: tuple[LinkView, ...] = ()
     extra: dict[str, Any] = {}
+    script: Markup = Markup("")
+    script_urls: tuple[str, ...] = ()

@@ -280,6 +280,94 @@ def test_the_fields_are_the_same_for_every_provider(site: Site, provider: str) -
     )
 
 
+# --- challenges ---------------------------------------------------------------------------------------------------
+
+
+def challenged(site: Site, challenge: str, settings: str = "", more: str = "") -> dict[str, Any]:
+    """The form's entry in forms.json, of a site whose one form has a challenge."""
+    site.write("magnetgen.yaml", SETTINGS + settings)
+    site.write("content/forms/checklist.md", f"---\ntitle: Get it\nfields: [email]\n{challenge}{more}---\nThanks.\n")
+    site.write("content/a.md", page(form="checklist"))
+    site.build()
+    found: dict[str, Any] = json.loads((site.root / ".magnetgen/forms.json").read_text("utf-8"))
+    entry: dict[str, Any] = found["forms"]["checklist"]
+    return entry
+
+
+def test_a_proof_of_work_is_the_same_for_page_and_handler(site: Site) -> None:
+    entry = challenged(site, "challenge: {kind: proof-of-work, bits: 12}\n", more="per_hour: 40\n")
+    assert entry["per_hour"] == 40
+    assert entry["challenge"] == {
+        "kind": "proof-of-work", "field": "_mg_pow", "hostname": "example.com", "action": "checklist", "bits": 12,
+    }  # fmt: skip
+    text = site.read("a/index.html")
+    (form,) = [attrs for tag, attrs in read(text).elements if tag == "form"]
+    assert form["data-mg-challenge"] == "mg1/12/checklist/example.com/"
+    assert controls(text, "_mg_pow")[0]["type"] == "hidden"
+    assert "<noscript>" in text and "solvers.mg1=" in text and "solvers.turnstile" not in text
+    assert "cloudflare" not in text
+
+
+def test_the_short_form_of_a_challenge(site: Site) -> None:
+    assert challenged(site, "challenge: proof-of-work\n")["challenge"]["bits"] == contract.PROOF_BITS
+
+
+def test_turnstile_shows_its_widget_and_loads_its_script_there_only(site: Site) -> None:
+    entry = challenged(site, "challenge: {kind: turnstile, sitekey: 0x4AAA, secret_env: CF}\n")
+    assert entry["challenge"] == {
+        "kind": "turnstile", "field": "_mg_turnstile", "hostname": "example.com", "action": "checklist",
+        "secret_env": "CF",
+    }  # fmt: skip
+    text = site.read("a/index.html")
+    (widget,) = [attrs for _, attrs in read(text).elements if attrs.get("class") == "cf-turnstile"]
+    assert (widget["data-sitekey"], widget["data-action"]) == ("0x4AAA", "checklist")
+    assert widget["data-response-field-name"] == "_mg_turnstile"
+    assert text.count('<script src="https://challenges.cloudflare.com/turnstile/v0/api.js" async defer>') == 1
+    assert "solvers.turnstile" in text and "solvers.mg1=" not in text and not controls(text, "_mg_pow")
+    assert "cloudflare" not in site.read("forms/checklist/thanks/index.html")
+    assert "0x4AAA" not in json.dumps(entry)
+
+
+def test_without_a_challenge_nothing_of_it_is_compiled(site: Site) -> None:
+    entry = challenged(site, "")
+    assert "challenge" not in entry and "per_hour" not in entry
+    assert "solvers" not in site.read("a/index.html")
+
+
+def test_another_provider_gets_no_challenge(site: Site) -> None:
+    challenged(site, "challenge: proof-of-work\n", "handler: {provider: netlify-forms}\n")
+    text = site.read("a/index.html")
+    assert "challenge" not in text and "solvers" not in text and "<noscript>" not in text and "_mg_pow" not in text
+
+
+def test_an_embedded_form_brings_its_script_wherever_it_stands(site: Site) -> None:
+    embed = "![Get it](form:checklist)"
+    site.write("content/blocks/offer.md", embed + "\n")
+    site.write("content/block.md", page("Words.\n\n![](block:offer)", title="By a block"))
+    site.write("content/land.md", page(f"Words.\n\n## Get it {{.form}}\n\n{embed}", title="Land", layout="landing"))
+    site.write("content/posts/index.md", page(embed, title="Posts", form="false"))
+    site.write("content/posts/one.md", page(date="2025-05-08", title="One", form="false"))
+    challenged(site, "challenge: proof-of-work\n")
+    site.write(
+        "content/forms/checklist.md", site.root.joinpath("content/forms/checklist.md").read_text() + f"\n{embed}\n"
+    )
+    site.build()
+    for path in ("block", "land", "posts", "forms/checklist", "forms/checklist/thanks", "a"):
+        text = site.read(f"{path}/index.html")
+        assert (text.count('data-mg-challenge="mg1'), text.count("solvers.mg1=")) == (1, 1), path
+    assert "solvers" not in site.read("posts/one/index.html")
+
+
+def test_a_challenge_that_comes_or_goes_makes_its_pages_anew(site: Site) -> None:
+    challenged(site, "")
+    challenged(site, "challenge: proof-of-work\n")
+    assert "solvers.mg1=" in site.read("a/index.html")
+    challenged(site, "challenge: {kind: proof-of-work, bits: 9}\n")
+    assert "mg1/9/" in site.read("a/index.html")
+    challenged(site, "")
+    assert "solvers" not in site.read("a/index.html")
+
+
 # --- where forms stand --------------------------------------------------------------------------------------------
 
 

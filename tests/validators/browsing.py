@@ -31,6 +31,7 @@ TYPES = {
     "list-2": "posts/page/2/",
     "tag": "tags/capture-forms/",
     "form": "forms/everything/",
+    "form-guarded": "forms/guarded/",
     "thanks": "forms/newsletter/thanks/",
     "confirmed": "forms/newsletter/confirmed/",
     "404": "404.html",

@@ -19,7 +19,7 @@ from magnetgen.state import Options
 from tests.conftest import NOW, ROOT
 
 COMPLETE = Path(__file__).parent / "complete"
-EXPECTED = {"form-fields-many", "post-undated"}
+EXPECTED = {"form-fields-many", "post-undated", "form-challenge-unused"}
 """Warnings that the complete site is meant to have."""
 
 LOGO = (

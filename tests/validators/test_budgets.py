@@ -78,6 +78,15 @@ def test_the_script_of_a_page_is_small(complete: Built) -> None:
     assert compressed(client.script("attribution")) <= 1024
 
 
+def test_a_challenge_adds_little_and_only_to_its_pages(complete: Built) -> None:
+    plain = re.findall(r"<script>(.*?)</script>", complete.pages["offer/"], re.S)[0]
+    (guarded,) = re.findall(r"<script>(.*?)</script>", complete.pages["forms/guarded/"], re.S)
+    assert guarded.startswith(plain)
+    assert compressed(guarded) - compressed(plain) <= 1400
+    assert [path for path, html in complete.pages.items() if "data-mg-challenge=" in html] == ["forms/guarded/"]
+    assert [path for path, html in complete.pages.items() if "solvers" in html] == ["forms/guarded/"]
+
+
 def test_a_page_is_one_request_before_its_pictures(complete: Built) -> None:
     for path, doc in complete.documents.items():
         assert not doc.css('link[rel="stylesheet"], script[src], link[rel="preload"], iframe'), path

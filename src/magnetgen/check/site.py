@@ -140,6 +140,10 @@ def _form(plan: Plan, form: Form, links: Links) -> Iterator[Diagnostic]:
             )
     if spec.thanks and (problem := links.site(spec.thanks).problem):
         yield error(problem.code, problem.message, form.source, at("thanks"), problem.hint)
+    if spec.challenge and plan.config.handler.provider != "magnetgen":
+        message = f"a challenge has no effect with `provider: {plan.config.handler.provider}`"
+        hint = "take it out: whoever receives the form has their own ways against bots"
+        yield warning("form-challenge-unused", message, form.source, at("challenge"), hint)
     asked = [field for field in spec.fields if field.type != "hidden"]
     if len(asked) > MOST_FIELDS:
         hint = "one to three convert best: ask for the rest later"

@@ -28,6 +28,7 @@ from magnetgen.forms.records import (
     LeadQuery,
     Submission,
     SubmissionQuery,
+    shown_source,
 )
 from magnetgen.forms.rules import Outcome
 
@@ -96,7 +97,7 @@ def submission_data(sent: Submission) -> dict[str, Any]:
         "reason": sent.reason,
         "fields": dict(sent.fields),
         "consent": list(sent.consent),
-        "source": dict(sent.source),
+        "source": shown_source(sent.source),
         "created_at": sent.created_at,
         "applied_at": sent.applied_at,
     }
@@ -193,7 +194,8 @@ def _address(ctx: Context) -> str:
 
 def _search(ctx: Context) -> Steps:
     found: dict[str, Any] = yield FindPerson(tokens.email_key(ctx.keys, _address(ctx)))
-    return json_response(found)
+    submissions = [{**sent, "source": shown_source(sent["source"])} for sent in found["submissions"]]
+    return json_response({**found, "submissions": submissions})
 
 
 def _erase(ctx: Context) -> Steps:

@@ -20,6 +20,8 @@ BODY_SECONDS = 10.0
 TICK_SECONDS = 5.0
 """How often the outbox is looked through without a reason."""
 PURGE_TICKS = 120
+REVIEW_SECONDS = 15.0
+"""How often the challenge's verifier is asked again about what it could not judge."""
 CHUNK = 65_536
 
 Message = MutableMapping[str, Any]
@@ -44,6 +46,7 @@ class App:
         self._background = background
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._reviewing: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -121,10 +124,12 @@ class App:
             if message["type"] == "lifespan.startup":
                 if self._background:
                     self._task = asyncio.create_task(self._deliver())
+                    self._reviewing = asyncio.create_task(self._review())
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                if self._task:
-                    self._task.cancel()
+                for task in (self._task, self._reviewing):
+                    if task:
+                        task.cancel()
                 await asyncio.to_thread(self.runtime.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -145,6 +150,18 @@ class App:
                 log.event("outbox_unavailable")
             except Exception as exc:
                 log.event("outbox_broken", error=type(exc).__name__)
+
+    async def _review(self) -> None:
+        """Apart from the sending: a verifier that hangs delays nothing."""
+        while True:
+            await asyncio.sleep(REVIEW_SECONDS)
+            try:
+                if await asyncio.to_thread(self.runtime.review):
+                    self.kick()
+            except StoreUnavailable:
+                log.event("review_unavailable")
+            except Exception as exc:
+                log.event("review_broken", error=type(exc).__name__)
 
     def _start_all(self) -> None:
         while running := self.runtime.deliverer.start():

@@ -43,7 +43,7 @@ def handler(event: Event, context: object) -> dict[str, Any]:
 def answer(at: Runtime, event: Event, request_id: str) -> dict[str, Any]:
     """One event. A schedule's (no HTTP in it) sends what is due."""
     if "requestContext" not in event:
-        return at.deliverer.drain()
+        return at.drain()
     request = as_request(event, request_id)
     response = at.answer(request)
     if response.file and response.file.length > FILE_MAX:

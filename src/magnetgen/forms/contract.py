@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 VERSION = 1
 """`v` of forms.json; rises with every incompatible change."""
@@ -20,6 +21,14 @@ TIMER = "_mg_t"
 SOURCE = "_mg_src"
 SCHEMA_VERSION = "_mg_v"
 IDEMPOTENCY = "_mg_idem"
+PROOF = "_mg_pow"
+TURNSTILE_ANSWER = "_mg_turnstile"
+
+PROOF_OF_WORK, TURNSTILE = "proof-of-work", "turnstile"
+PROOF_BITS = 17
+"""Zero bits that a proof of work needs unless the form says otherwise: 131,072 tries on average."""
+PER_HOUR = 600
+"""Submissions that a form takes in an hour before the rest is held; 0: as many as come."""
 
 EMAIL_MAX = 254
 """Code points of an address: RFC 5321's path limit less the angle brackets."""
@@ -69,6 +78,25 @@ class Consent:
 
 
 @dataclass(frozen=True)
+class Challenge:
+    """What a form asks of a visitor's browser besides. `bits`: of a proof of work; the rest: of Turnstile."""
+
+    kind: str
+    bits: int = PROOF_BITS
+    sitekey: str = ""
+    secret_env: str = ""
+
+    @property
+    def field(self) -> str:
+        """The name under which the page sends the answer."""
+        return PROOF if self.kind == PROOF_OF_WORK else TURNSTILE_ANSWER
+
+    def action(self, form: str) -> str:
+        """What an answer says that it is for. Turnstile takes 32 characters."""
+        return form if self.kind == PROOF_OF_WORK else form[:32]
+
+
+@dataclass(frozen=True)
 class FormSpec:
     """A capture form as declared. `thanks`: the site's own thank-you page, or empty for the generated one."""
 
@@ -82,6 +110,8 @@ class FormSpec:
     min_seconds: int = 2
     notify: tuple[str, ...] = ()
     thanks: str = ""
+    challenge: Challenge | None = None
+    per_hour: int = PER_HOUR
 
 
 _KNOWN = (
@@ -152,7 +182,7 @@ def attributes(field: Field) -> dict[str, str | bool]:
 
 def compile_form(spec: FormSpec, next_url: str, confirmed_url: str, back_url: str) -> dict[str, Any]:
     """A form's entry in forms.json. URLs are absolute and fixed here: a client can choose none."""
-    return {
+    compiled = {
         "title": spec.title,
         "fields": [_without_defaults(asdict(field)) for field in spec.fields],
         "consent": [asdict(consent) for consent in spec.consent],
@@ -164,6 +194,29 @@ def compile_form(spec: FormSpec, next_url: str, confirmed_url: str, back_url: st
         "magnet": spec.magnet or None,
         "notify": list(spec.notify),
     }
+    if spec.per_hour != PER_HOUR:
+        compiled["per_hour"] = spec.per_hour
+    if spec.challenge:
+        compiled["challenge"] = _compile_challenge(spec.challenge, spec.name, hostname(back_url))
+    return compiled
+
+
+def hostname(url: str) -> str:
+    """The host of the site's address, as challenges name it: small letters, without a port."""
+    return urlsplit(url).hostname or ""
+
+
+def puzzle(challenge: Challenge, form: str, host: str) -> str:
+    """What the page's script begins its puzzles with (see proof.py)."""
+    return f"mg1/{challenge.bits}/{challenge.action(form)}/{host}/"
+
+
+def _compile_challenge(challenge: Challenge, form: str, host: str) -> dict[str, Any]:
+    own: dict[str, Any] = (
+        {"bits": challenge.bits} if challenge.kind == PROOF_OF_WORK else {"secret_env": challenge.secret_env}
+    )
+    common = {"kind": challenge.kind, "field": challenge.field, "hostname": host, "action": challenge.action(form)}
+    return common | own
 
 
 def _without_defaults(field: dict[str, Any]) -> dict[str, Any]:

@@ -20,10 +20,11 @@ class Rate:
 
 @dataclass(frozen=True)
 class Verify:
-    """Ask the challenge's verifier → "pass", "fail" or "down"."""
+    """Ask the challenge's verifier → "pass", "fail" or "down". `once`: the same where the same is asked again."""
 
     challenge: Challenge
     answer: str
+    once: str
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
-from magnetgen.forms import admin, contract, decode, links, rules, tokens, validate
+from magnetgen.forms import admin, contract, decode, links, proof, rules, tokens, validate
 from magnetgen.forms.decode import DecodeError
 from magnetgen.forms.effects import Effect, Probe, Rate, Steps, Transact, Verify
 from magnetgen.forms.http import Context, Problem, Response, accepted, finish, json_response, problem
-from magnetgen.forms.records import ACCEPTED, HELD, QUARANTINED, Count, Submission
+from magnetgen.forms.records import ACCEPTED, HELD, PRIVATE, QUARANTINED, Count, Submission
 from magnetgen.forms.rules import Draft, Outcome
 from magnetgen.forms.site import Challenge, Form
 from magnetgen.forms.store import StoreUnavailable
@@ -137,15 +139,21 @@ def _forms(ctx: Context, form: Form) -> Steps:
     if faults := validate.too_long(form.spec, cleaned):
         raise Problem(413, "size", tuple((fault.field, fault.code) for fault in faults))
     status, reason = _traps(ctx, form, cleaned)
-    if form.challenge and status != QUARANTINED:
-        status, reason = yield from _challenge(form.challenge, cleaned, (status, reason))
+    asked = _question(ctx, form, cleaned) if status != QUARANTINED else None
+    if asked:
+        status, reason = yield from _challenge(ctx, asked, (status, reason))
     checked = validate.check(form.spec, cleaned)
     if checked.faults and status != QUARANTINED:
         raise _invalid(checked)
     key = _idempotency_key(ctx, cleaned)
     submission = _submission(ctx, form, cleaned, checked, status, reason)
-    draft = Draft(submission, validate.fingerprint(checked), key)
+    if asked and submission.reason == "challenge":
+        submission = _with_question(submission, asked)
+    spent = (yield from _spent(asked)) if asked and asked.challenge.is_proof else False
+    draft = Draft(submission, validate.fingerprint(checked), key, spent)
     outcome: Outcome = yield Transact(*rules.submit(ctx, form, draft))
+    if asked and outcome.fault == "challenge_failed":
+        raise _unproven(asked.challenge)
     if outcome.fault:
         raise Problem(422, outcome.fault)
     response = accepted(ctx, outcome.answer)
@@ -219,13 +227,42 @@ def _traps(ctx: Context, form: Form, cleaned: Cleaned) -> tuple[str, str]:
     return ACCEPTED, ""
 
 
-def _challenge(challenge: Challenge, cleaned: Cleaned, before: Verdict) -> Generator[Effect, Any, Verdict]:
+def _question(ctx: Context, form: Form, cleaned: Cleaned) -> Verify | None:
+    """What the form's challenge was answered. A repetition under the client's own key asks the same question."""
+    if form.challenge is None:
+        return None
+    answer = cleaned.reserved.get(form.challenge.field, "")
+    key = _given_key(ctx, cleaned)
+    seed = sha256(f"{form.name}\0{key}\0{answer}".encode()).digest() if key else ctx.random(16)
+    return Verify(form.challenge, answer, str(UUID(bytes=seed[:16], version=4)))
+
+
+def _challenge(ctx: Context, asked: Verify, before: Verdict) -> Generator[Effect, Any, Verdict]:
     """No answer, or a wrong one, ends here; while nobody can judge it, the submission is held."""
-    answer = cleaned.reserved.get(challenge.field, "")
-    verdict = (yield Verify(challenge, answer)) if answer else "fail"
+    if asked.challenge.is_proof:
+        verdict = "pass" if proof.is_right(asked.challenge, asked.answer, int(ctx.now)) else "fail"
+    else:
+        verdict = (yield asked) if asked.answer else "fail"
     if verdict == "fail":
-        raise Problem(422, "challenge_failed", ((challenge.field, "challenge_failed"),))
-    return (HELD, "challenge") if verdict == "down" else before
+        raise _unproven(asked.challenge)
+    # What is held for another reason is not to be released by an answer that is judged later.
+    return (HELD, "challenge") if verdict == "down" and before[0] == ACCEPTED else before
+
+
+def _with_question(sent: Submission, asked: Verify) -> Submission:
+    """With what is needed to ask again, in a place that nobody is shown."""
+    return replace(sent, source={**sent.source, PRIVATE: {"answer": asked.answer, "once": asked.once}})
+
+
+def _spent(asked: Verify) -> Generator[Effect, Any, bool]:
+    """Count a right proof of work: whether it had been used before."""
+    counted = proof.count(asked.answer)
+    found: list[int] = yield Rate((counted,))
+    return found[0] > counted.limit
+
+
+def _unproven(challenge: Challenge) -> Problem:
+    return Problem(422, "challenge_failed", ((challenge.field, "challenge_failed"),))
 
 
 def _invalid(checked: Checked) -> Problem:
@@ -236,10 +273,14 @@ def _invalid(checked: Checked) -> Problem:
 
 def _idempotency_key(ctx: Context, cleaned: Cleaned) -> str:
     """The client's key: the header's, or the field's. Empty is none; one of another shape is malformed."""
-    key = ctx.header("idempotency-key") or cleaned.reserved.get(contract.IDEMPOTENCY, "")
+    key = _given_key(ctx, cleaned)
     if key and not _KEY.fullmatch(key):
         raise Problem(400, "malformed")
     return key
+
+
+def _given_key(ctx: Context, cleaned: Cleaned) -> str:
+    return ctx.header("idempotency-key") or cleaned.reserved.get(contract.IDEMPOTENCY, "")
 
 
 def _submission(ctx: Context, form: Form, cleaned: Cleaned, checked: Checked, status: str, reason: str) -> Submission:

@@ -12,6 +12,14 @@ DUE, LEASED, DONE, DEAD = "due", "leased", "done", "dead"
 
 Json = Mapping[str, Any]
 
+PRIVATE = "_challenge"
+"""The part of a submission's `source` that is for judging it later, and for nobody to see."""
+
+
+def shown_source(source: Json) -> dict[str, Any]:
+    """Where a submission came from, without what only the handler needs."""
+    return {name: value for name, value in source.items() if name != PRIVATE}
+
 
 @dataclass(frozen=True)
 class Lead:

@@ -24,6 +24,7 @@ from magnetgen.forms.records import (
     Load,
     Snapshot,
     Submission,
+    shown_source,
 )
 from magnetgen.forms.site import Form
 
@@ -37,11 +38,15 @@ RESENT_MAX = 5
 
 @dataclass(frozen=True)
 class Draft:
-    """A submission that has passed the checks so far. `key`: the client's, or empty."""
+    """A submission that has passed the checks so far. `key`: the client's, or empty.
+
+    `spent`: its challenge was answered with what had been used before, so it can only be one that was sent again.
+    """
 
     submission: Submission
     fingerprint: str
     key: str
+    spent: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ def submit(ctx: Context, form: Form, draft: Draft) -> tuple[Load, Decide]:
             same = found.idem.fingerprint == draft.fingerprint
             answer = {name: str(value) for name, value in found.idem.response.items()}
             return Changes(Outcome(answer, same, "" if same else "idempotency_reused"))
+        if draft.spent:
+            return Changes(Outcome({}, fault="challenge_failed"))
         full = sent.status == ACCEPTED and 0 < form.per_hour <= found.count
         kept = replace(sent, status=HELD, reason="volume") if full else sent
         if kept.status == ACCEPTED:
@@ -271,10 +278,23 @@ def release(ctx: Context, id: str) -> tuple[Load, Decide]:
             return Changes(Outcome({"status": ACCEPTED, "lead": sent.lead or ""}, replayed=True))
         if not sent.email_key:
             return Changes(Outcome({}, fault="validation"))
-        changes = accept(ctx, form, replace(sent, status=ACCEPTED, reason="released"), found, lead_id)
+        passed = replace(sent, status=ACCEPTED, reason="released", source=shown_source(sent.source))
+        changes = accept(ctx, form, passed, found, lead_id)
         return replace(changes, answer=Outcome({"status": ACCEPTED, "lead": changes.leads[0].id}), now=ctx.ms)
 
     return Load(submission=id, mails_since=ctx.ms - DAY_MS), decide
+
+
+def stay_held(id: str, reason: str) -> tuple[Load, Decide]:
+    """Nobody is asked again about a submission whose challenge was unjudged: it waits for the owner."""
+
+    def decide(found: Snapshot) -> Changes:
+        sent = found.submission
+        if sent is None or (sent.status, sent.reason) != (HELD, "challenge"):
+            return Changes()
+        return Changes(submissions=(replace(sent, reason=reason, source=shown_source(sent.source)),))
+
+    return Load(submission=id), decide
 
 
 def erase(ctx: Context, email_key: str) -> tuple[Load, Decide]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from magnetgen.forms import challenge, destinations, effects, handler, log, mail, mail_api, webhooks
+from magnetgen.forms import challenge, destinations, effects, handler, held, log, mail, mail_api, webhooks
 from magnetgen.forms import site as sites
 from magnetgen.forms.effects import Effect
 from magnetgen.forms.http import Context, Request, Response, finish
@@ -102,7 +102,7 @@ class Runtime:
             case effects.Rate():
                 return store.rate(step.counts, ms)
             case effects.Verify():
-                return self.verifier.verify(step.challenge, step.answer)
+                return self.verifier.verify(step.challenge, step.answer, step.once)
             case effects.FindLead():
                 return store.find_lead(step.id)
             case effects.FindPerson():
@@ -116,12 +116,26 @@ class Runtime:
             case effects.Retry():
                 return store.retry(step.id, ms)
             case effects.Drain():
-                store.purge(ms)
-                return self.deliverer.drain()
+                return self.drain()
             case effects.Probe():
                 return store.probe(ms)
             case effects.Locate():
                 return self.locate(step.asset)
+
+    def drain(self) -> dict[str, int]:
+        """Remove what has served its time, send what is due, then ask again about what nobody could judge."""
+        self.store.purge(int(self.clock() * 1000))
+        done = self.deliverer.drain()
+        if self.review():
+            done = {name: count + done[name] for name, count in self.deliverer.drain().items()}
+        return done
+
+    def review(self) -> int:
+        """Ask again about submissions whose challenge nobody could judge → how many were released."""
+        return held.review(self.store, self.verifier, self._context)
+
+    def _context(self) -> Context:
+        return Context(self.site, self.keys, Request("POST", ""), self.clock(), self.random)
 
     def locate(self, asset: Asset) -> int | str | None:
         """An asset's address in a storage, or its size where it lies below the site's folder."""

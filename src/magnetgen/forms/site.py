@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from magnetgen.forms import contract
 from magnetgen.forms.contract import Consent, Field, FormSpec
 
-PER_HOUR = 600
-"""Submissions that a form takes in an hour before the rest is held; 0: as many as come."""
+TURNSTILE_FIELD = "cf-turnstile-response"
+"""Where Cloudflare's script puts its answer, unless the page tells it otherwise."""
 
 
 class SiteFault(Exception):
@@ -23,13 +23,22 @@ class SiteFault(Exception):
 
 @dataclass(frozen=True)
 class Challenge:
-    """A proof that a person is there. `field`: where the page sends it; `hostname`: where it must have been solved."""
+    """A proof that a person is there. `field`: where the page sends it; `hostname`: where it must have been solved.
+
+    `bits`: of a proof of work; `secret_env`: of Turnstile.
+    """
 
     kind: str
     field: str
     secret_env: str
     hostname: str
     action: str
+    bits: int = 0
+
+    @property
+    def is_proof(self) -> bool:
+        """The handler judges it by itself; anything else somebody is asked about."""
+        return self.kind == contract.PROOF_OF_WORK
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Form:
     confirmed: str
     back: str
     version: str
-    per_hour: int = PER_HOUR
+    per_hour: int = contract.PER_HOUR
     challenge: Challenge | None = None
 
     @property
@@ -172,7 +181,7 @@ def _form(name: str, entry: dict[str, Any], base_url: str) -> Form:
         confirmed=entry["confirmed"],
         back=entry["back"],
         version=sha256(canonical.encode()).hexdigest()[:12],
-        per_hour=int(entry.get("per_hour", PER_HOUR)),
+        per_hour=int(entry.get("per_hour", contract.PER_HOUR)),
         challenge=_challenge(entry.get("challenge"), name, base_url),
     )
 
@@ -186,12 +195,17 @@ def _field(entry: dict[str, Any]) -> Field:
 def _challenge(entry: dict[str, Any] | None, form: str, base_url: str) -> Challenge | None:
     if not entry:
         return None
+    declared = contract.Challenge(entry["kind"])
+    if declared.kind not in (contract.PROOF_OF_WORK, contract.TURNSTILE):
+        raise ValueError(f"challenge {declared.kind!r}")
+    is_proof = declared.kind == contract.PROOF_OF_WORK
     return Challenge(
-        kind=entry["kind"],
-        field=entry.get("field", "cf-turnstile-response"),
-        secret_env=entry["secret_env"],
-        hostname=entry.get("hostname") or urlsplit(base_url).hostname or "",
-        action=entry.get("action", form),
+        kind=declared.kind,
+        field=entry.get("field") or (contract.PROOF if is_proof else TURNSTILE_FIELD),
+        secret_env="" if is_proof else entry["secret_env"],
+        hostname=entry.get("hostname") or contract.hostname(base_url),
+        action=entry.get("action", declared.action(form)),
+        bits=int(entry["bits"]) if is_proof else 0,
     )
 
 

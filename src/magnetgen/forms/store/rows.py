@@ -17,7 +17,7 @@ _LEAD = (
 )
 _SUBMISSION = (
     "INSERT INTO submission VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET lead_id=excluded.lead_id, "
-    "status=excluded.status, reason=excluded.reason, applied_at=excluded.applied_at"
+    "status=excluded.status, reason=excluded.reason, source=excluded.source, applied_at=excluded.applied_at"
 )
 _IDEM = "INSERT OR REPLACE INTO idem VALUES(?,?,?,?,?,?)"
 
