@@ -114,15 +114,29 @@ class PostgresStore(SqlStore):
     # Transactions
 
     def _queue(self, work: Callable[[Connection], T]) -> Future[T]:
+        return self._hand_over(self._write, work)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        return self._hand_over(self._transact, work).result()
+
+    def _hand_over(self, how: Callable[[Callable[[Connection], T]], T], work: Callable[[Connection], T]) -> Future[T]:
         try:
-            return self._workers.submit(self._transact, work)
+            return self._workers.submit(how, work)
         except RuntimeError:
             refused: Future[T] = Future()
             refused.set_exception(StoreUnavailable("closed"))
             return refused
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        return self._do(work)
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        def between(connection: Connection) -> T:
+            failpoint.hit("begin")
+            answer = work(connection)
+            failpoint.hit("written")
+            return answer
+
+        answer = self._transact(between)
+        failpoint.hit("committed")
+        return answer
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         """Do work until nobody is in the way; it may run several times, and stands once."""

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from magnetgen.forms import failpoint
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store.connection import Cursor
 
@@ -87,12 +86,9 @@ class Link:
         """Do work and commit it durably. After an error nothing of it stands, unless it came while `committing`."""
         self.committing = False
         self._ask(BEGIN)
-        failpoint.hit("begin")
         answer = work(self)
-        failpoint.hit("written")
         self.committing = True
         self._ask(b"COMMIT")
-        failpoint.hit("committed")
         return answer
 
     def rollback(self) -> bool:
