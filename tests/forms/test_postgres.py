@@ -180,6 +180,23 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated(
     assert len(turns) == 1 and store.find_lead(lead(1).id) == lead(1)
 
 
+def test_a_commit_that_no_standby_has_seen_is_no_success(
+    postgres: Server, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = postgres_link.BEGIN.replace(b"statement_timeout = 5000", b"statement_timeout = 100")
+    monkeypatch.setattr(postgres_link, "BEGIN", short)
+    monkeypatch.setattr(postgres_link, "SILENT_SECONDS", 1.0)
+    postgres.ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    postgres.restart()
+    try:
+        with pytest.raises(StoreUnavailable):
+            write(store, Changes(leads=(lead(1),)))
+    finally:
+        postgres.ask("ALTER SYSTEM RESET synchronous_standby_names")
+        postgres.restart()
+    written_in_the_end(store, lead(2))
+
+
 def test_a_server_that_says_nothing_is_not_waited_for(
     postgres: Server, postgres_url: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
