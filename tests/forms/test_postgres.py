@@ -271,6 +271,23 @@ def test_it_takes_no_more_connections_than_it_says(postgres: Server, postgres_ur
     assert backends(postgres, postgres_url) == []
 
 
+def test_a_server_without_a_connection_left_says_so_and_harms_no_store_that_has_one(
+    postgres: Server, postgres_url: str
+) -> None:
+    database = postgres_url.rpartition("/")[2]
+    postgres.ask(f"CREATE ROLE few_{database} LOGIN CONNECTION LIMIT 1 PASSWORD '{PASSWORD}'")
+    postgres.ask(f"CREATE SCHEMA magnetgen AUTHORIZATION few_{database}", database)
+    url = postgres_url.replace("//postgres:", f"//few_{database}:")
+    store = PostgresStore(url)
+    written_in_the_end(store, lead(1))
+    with pytest.raises(SiteFault, match="no connection left"):
+        PostgresStore(url)
+    write(store, Changes(leads=(lead(2),)))
+    assert store.rate(COUNTS, 1) == [0]
+    store.close()
+    postgres.ask(f"DROP OWNED BY few_{database}; DROP ROLE few_{database}", database)
+
+
 def test_a_newer_database_is_refused(postgres: Server, postgres_url: str) -> None:
     PostgresStore(postgres_url).close()
     postgres.ask("UPDATE magnetgen.version SET version = 9", postgres_url.rpartition("/")[2])

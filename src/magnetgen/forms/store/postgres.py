@@ -89,12 +89,12 @@ class PostgresStore(SqlStore):
         link: Link | None = getattr(self._local, "link", None)
         if link is None:
             if time.monotonic() < self._down_until:
-                raise StoreUnavailable("unreachable")
+                raise StoreUnavailable("PostgreSQL could not be reached a moment ago")
             try:
                 link = self._local.link = Link(self._conninfo)
-            except psycopg.Error:
+            except psycopg.Error as exc:
                 self._down_until = time.monotonic() + HOLD_OFF_SECONDS
-                raise StoreUnavailable("unreachable") from None
+                raise StoreUnavailable(_why_unreachable(exc)) from None
             with self._links_lock:
                 self._links.add(link)
         return link
@@ -271,4 +271,6 @@ def _why_unreachable(exc: psycopg.Error) -> str:
         return "PostgreSQL refuses the user or the password"
     if "does not exist" in text:
         return "PostgreSQL knows no such user or database"
+    if "too many" in text or "remaining connection slots" in text:
+        return "PostgreSQL has no connection left"
     return "no PostgreSQL server answers there. Is it running, and are host and port right?"
