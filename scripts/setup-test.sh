@@ -1,7 +1,7 @@
 #!/bin/sh
 # Get from Debian's packages what is not there.
 #   setup-test.sh python [INTERPRETER]   a Python that can make virtual environments
-#   setup-test.sh tools                  what the tests drive: Chromium, Java, Node
+#   setup-test.sh tools                  what the tests drive: Chromium, Java, Node, PostgreSQL
 # As root the packages are installed, otherwise they are named.
 set -eu
 
@@ -36,6 +36,15 @@ python() {
     "$1" -c 'import ensurepip, venv' 2>/dev/null || fail "$1 cannot make virtual environments"
 }
 
+# Debian keeps the server's programs off the PATH.
+has_postgres() {
+    has initdb && return 0
+    for program in /usr/lib/postgresql/*/bin/initdb; do
+        [ -x "$program" ] && return 0
+    done
+    return 1
+}
+
 tools() {
     missing=""
     if [ -n "${CHROMIUM:-}" ]; then
@@ -48,11 +57,13 @@ tools() {
     has strace || missing="$missing strace"
     has node || missing="$missing nodejs"
     has npm || missing="$missing npm"
+    has_postgres || missing="$missing postgresql"
     # shellcheck disable=SC2086
     get $missing
     for tool in java node npm; do
         has "$tool" || fail "$tool is still missing"
     done
+    has_postgres || fail "PostgreSQL's initdb is still missing"
     node -e 'process.exit(+(process.versions.node.split(".")[0] < 18))' || fail "Node $(node --version) is too old: 18 or newer"
 }
 

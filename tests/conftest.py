@@ -11,6 +11,8 @@ import pytest
 from magnetgen.build import build
 from magnetgen.diagnostics import Diagnostic
 from magnetgen.state import Options, Result
+from tests.forms.postgres import postgres as postgres
+from tests.forms.postgres import postgres_url as postgres_url
 
 ROOT = Path(__file__).resolve().parents[1]
 

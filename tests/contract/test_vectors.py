@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.run import run, vectors
+from tests.forms.postgres import PASSWORD
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,16 +25,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A handler with its test hooks on, in a process of its own."""
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A handler with its test hooks on, in a process of its own, over each store."""
+    # Without a name it takes a SQLite file of its own.
+    store = request.getfixturevalue("postgres").database() if request.param == "postgres" else ""
     port, root = free_port(), tmp_path_factory.mktemp("site")
     (root / "content" / "magnets").mkdir(parents=True)
     (root / "content" / "magnets" / "book.txt").write_bytes(b"abcdefghijklmnopqrstuvwxyz")
     log = (root / "log").open("wb")
     env = {
         **os.environ, "MAGNETGEN_TEST": "1", "MAGNETGEN_SITE": str(root), "MAGNETGEN_TRUSTED_PROXIES": "1",
-        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPATH": str(ROOT / "src"), "MAGNETGEN_STORE": store,
     }  # fmt: skip
     command = [sys.executable, "-m", "uvicorn", "--factory", "magnetgen.forms.asgi:create", "--host", "127.0.0.1",
                "--port", str(port), "--log-level", "warning", "--no-access-log", "--no-server-header", "--no-proxy-headers"]  # fmt: skip
@@ -49,7 +52,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log.close()
     text = (root / "log").read_text()
     assert "Traceback" not in text
-    assert not [canary for canary in ("ana@example.com", "Ana Canary", "mg1.k1") if canary in text]
+    assert not [canary for canary in ("ana@example.com", "Ana Canary", "mg1.k1", PASSWORD) if canary in text]
 
 
 @pytest.mark.parametrize("path", vectors(), ids=lambda path: path.stem)

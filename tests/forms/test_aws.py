@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import base64
+import http.server
 import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 
 from magnetgen.forms import aws, runtime, tokens
+from magnetgen.forms.records import CONFIRMED, PENDING, LeadQuery
 from magnetgen.forms.site import SiteFault
+from magnetgen.forms.store import open_store
+from tests.contract.test_vectors import free_port
 from tests.forms.data import EVERYTHING
+from tests.forms.postgres import PASSWORD
+from tests.forms.test_mail import Server as Mailbox
 from tests.forms.world import SCRIPT, World
 
 
@@ -89,3 +101,112 @@ def test_sqlite_is_refused(tmp_path: Any) -> None:
     for store in ("", "sqlite:////tmp/x.sqlite3"):
         with pytest.raises(SiteFault, match="PostgreSQL"):
             runtime.from_env(tmp_path, {**tokens.make_secrets(), "MAGNETGEN_STORE": store}, serverless=True)
+
+
+class Crm(http.server.BaseHTTPRequestHandler):
+    """A destination that takes all, after it was away."""
+
+    got: list[dict[str, Any]]
+    away = False
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if not self.away:
+            self.got.append(json.loads(body))
+        self.send_response(503 if self.away else 204)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *words: Any) -> None:
+        return
+
+
+@pytest.fixture
+def crm() -> Iterator[tuple[type[Crm], str]]:
+    kind = type("Crm", (Crm,), {"got": []})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield kind, f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[Mailbox, str]]:
+    box, port = Mailbox(), free_port()
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield box, f"smtp://127.0.0.1:{port}"
+    controller.stop()
+
+
+@pytest.fixture
+def function(
+    postgres_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mailbox: tuple[Mailbox, str],
+    crm: tuple[type[Crm], str],
+) -> Iterator[None]:
+    """`aws.handler` as it is deployed: all that it knows is its environment."""
+    (tmp_path / ".magnetgen").mkdir()
+    (tmp_path / ".magnetgen" / "forms.json").write_text(json.dumps(EVERYTHING))
+    env = {
+        **tokens.make_secrets(), "MAGNETGEN_STORE": postgres_url, "MAGNETGEN_SITE": str(tmp_path),
+        "MAGNETGEN_SMTP_URL": mailbox[1], "MAGNETGEN_MAIL_FROM": "Lab <lab@site.example>", "CRM_URL": crm[1],
+        "CRM_SECRET": base64.b64encode(b"secret" * 6).decode(),
+    }  # fmt: skip
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    aws._runtime.cache_clear()
+    yield
+    aws._runtime().close()
+    aws._runtime.cache_clear()
+
+
+@pytest.mark.parametrize("make", [v1, v2])
+def test_a_lead_in_postgresql_from_its_form_to_its_destination(
+    function: None, make: Any, postgres_url: str, mailbox: tuple[Mailbox, str], crm: tuple[type[Crm], str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    context = type("Context", (), {"aws_request_id": "id-1"})()
+    crm[0].away = True
+    sent = aws.handler(make("POST", "/forms/double", "email=ana%40x.co", **SCRIPT), context)
+    assert sent["statusCode"] == 202
+    mailed = mailbox[0].got[0].content.replace(b"=\r\n", b"").decode()
+    link = re.search(r"https://site\.example/api(/confirm/[\w.-]+)", mailed)
+    assert link is not None
+    # Another instance of the function, or anything else that looks, sees the same leads.
+    other = open_store(postgres_url, serverless=True)
+    assert [lead.status for lead in other.leads(LeadQuery())] == [PENDING]
+    assert aws.handler(make("GET", link[1]), context)["statusCode"] == 200
+    assert aws.handler(make("POST", link[1]), context)["statusCode"] == 303
+    assert [(lead.status, lead.email) for lead in other.leads(LeadQuery())] == [(CONFIRMED, "ana@x.co")]
+    assert crm[0].got == []
+    crm[0].away = False
+    for delivery in other.outbox("due"):
+        other.retry(delivery.id, 0)
+    drained = aws.handler({"source": "aws.events", "detail-type": "Scheduled Event"}, context)
+    assert drained == {"sent": 2, "failed": 0}
+    assert sorted(body["type"] for body in crm[0].got) == ["lead.confirmed", "lead.created"]
+    assert {row["state"] for row in other.dump()["outbox"]} == {"done"}
+    other.close()
+    said = "".join(capfd.readouterr())
+    assert "ana@x.co" not in said and PASSWORD not in said and link[1] not in said
+
+
+def test_an_event_while_the_database_is_away(function: None, postgres: Any) -> None:
+    context = type("Context", (), {"aws_request_id": "id-1"})()
+    event = v2("POST", "/forms/plain", "email=ana%40x.co", **SCRIPT)
+    assert aws.handler(event, context)["statusCode"] == 202
+    postgres.stop()
+    try:
+        assert aws.handler(event, context)["statusCode"] == 503
+    finally:
+        postgres.start()
+    # The freshly started function tries at once; a warm one, a second later at the latest.
+    for _ in range(100):
+        if aws.handler(v2("GET", "/readyz"), context)["statusCode"] == 200:
+            break
+        time.sleep(0.1)
+    assert aws.handler({**event, "body": "email=bob%40x.co"}, context)["statusCode"] == 202

@@ -11,6 +11,7 @@ from typing import Any
 from magnetgen.forms import runtime, site
 from magnetgen.forms.http import Request, Response
 from magnetgen.forms.mail import Sent
+from magnetgen.forms.store import Store
 from magnetgen.forms.store.sqlite import SqliteStore
 from magnetgen.forms.webhooks import Hook
 from tests.forms.data import EVERYTHING, KEYS, NOW
@@ -25,14 +26,14 @@ SCRIPT = {
 class World:
     """`post` and `get` answer at once; `mails` and `hooks` are what was sent."""
 
-    def __init__(self, root: Path, document: dict[str, Any] | None = None) -> None:
+    def __init__(self, root: Path, document: dict[str, Any] | None = None, store: Store | None = None) -> None:
         self.now = float(NOW)
         self.mails: list[EmailMessage] = []
         self.hooks: list[tuple[str, Mapping[str, str], bytes]] = []
         self.outcome: Callable[[str], Sent] = lambda dest: Sent(True, "200")
         (root / "content" / "magnets").mkdir(parents=True, exist_ok=True)
         (root / "content" / "magnets" / "book.txt").write_bytes(b"abcdefghijklmnopqrstuvwxyz")
-        self.store = SqliteStore(root / "leads.sqlite3")
+        self.store: Store = store or SqliteStore(root / "leads.sqlite3")
         data = site.from_data(document or EVERYTHING)
         hooks = {name: Hook(f"https://{name}.example/", b"secret") for name in data.destinations}
         self.runtime = runtime.build(

@@ -576,7 +576,9 @@ def test_nothing_private_is_published(site: Site) -> None:
     )
     site.write("content/magnets/sheet.pdf", b"%PDF the treasure")
     site.write("content/magnets/book.md", "---\ntitle: Book\nkind: ebook\n---\n\nThe treasure of words.\n")
-    site.write("content/emails/deliver.md", "---\nsubject: Here\n---\n\nThe treasure mail: [get it]({{download_url}}).\n")
+    site.write(
+        "content/emails/deliver.md", "---\nsubject: Here\n---\n\nThe treasure mail: [get it]({{download_url}}).\n"
+    )
     site.build()
     files = site.files()
     assert files

@@ -18,20 +18,20 @@ MODULES = TOOLS / "node_modules"
 def module(path: str) -> Path:
     """A file of one of the npm packages."""
     file = MODULES / path
-    return file if file.exists() else _missing(f"tests/tools/node_modules/{path}")
+    return file if file.exists() else missing(f"tests/tools/node_modules/{path}")
 
 
 def program(name: str) -> str:
-    return shutil.which(name) or _missing(name)
+    return shutil.which(name) or missing(name)
 
 
 def chromium() -> str:
     """The browser: $CHROMIUM, or Debian's."""
     wanted = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
-    return shutil.which(wanted) or _missing(wanted)
+    return shutil.which(wanted) or missing(wanted)
 
 
-def _missing(what: str) -> NoReturn:
+def missing(what: str) -> NoReturn:
     """`make test` has everything and asks for a failure; elsewhere such a test may be skipped."""
     reason = f"{what} is not there: `make setup` gets it"
     if os.environ.get("REQUIRE_TOOLS") or os.environ.get("CI"):

@@ -84,8 +84,7 @@ class Runtime:
         if isinstance(step, effects.Transact):
             # Not cancelled with its client: what was begun is finished.
             return await asyncio.shield(asyncio.wrap_future(self.store.submit(step.load, step.decide)))
-        if isinstance(step, effects.Note | effects.Rate):
-            # Counting takes less time than handing it to a thread.
+        if isinstance(step, effects.Note) or (isinstance(step, effects.Rate) and self.store.counts_at_once):
             return self._perform(step)
         return await asyncio.to_thread(self._perform, step)
 

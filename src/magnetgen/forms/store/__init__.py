@@ -33,6 +33,9 @@ class StoreUnavailable(Exception):
 class Store(Protocol):
     """Leads, submissions, answers by key, and the outbox."""
 
+    counts_at_once: bool
+    """Whether `rate` takes less time than handing it to a thread would."""
+
     def submit(self, load: Load, decide: Decide) -> Future[Any]:
         """Run a decision; the result is its `answer`, once everything is durable."""
 
@@ -99,5 +102,13 @@ def open_store(url: str, serverless: bool = False) -> Store:
 
         return SqliteStore(Path(unquote(url.removeprefix("sqlite:///"))))
     if url.startswith(("postgresql://", "postgres://")):
-        raise SiteFault("this magnetgen has no PostgreSQL store: use sqlite:///path")
+        return _open_postgres(url)
     raise SiteFault("MAGNETGEN_STORE is to be sqlite:///path or postgresql://…")
+
+
+def _open_postgres(url: str) -> Store:
+    try:
+        from magnetgen.forms.store.postgres import PostgresStore
+    except ImportError:
+        raise SiteFault("a PostgreSQL store needs psycopg: pip install 'magnetgen[postgres]'") from None
+    return PostgresStore(url)

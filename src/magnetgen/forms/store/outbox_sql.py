@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from magnetgen.forms.records import Delivery
+from magnetgen.forms.store.connection import Connection
 
 _COLUMNS = "id, lead_id, form_id, dest, kind, cause, body, created_at, state, attempts, next_at, last_code"
-_INSERT = f"INSERT OR IGNORE INTO outbox({_COLUMNS}) VALUES({','.join('?' * 12)})"
+_INSERT = f"INSERT INTO outbox({_COLUMNS}) VALUES({','.join('?' * 12)}) ON CONFLICT DO NOTHING"
 LEASE_MAX_MS = 3_600_000
 # A lease that ends later than any lease can was made before the clock was set back.
 _OPEN = f"(state='due' OR (state='leased' AND (lease_until<=? OR lease_until-{LEASE_MAX_MS}>?)))"
 
 
-def insert(connection: sqlite3.Connection, delivery: Delivery) -> None:
+def insert(connection: Connection, delivery: Delivery) -> None:
     """A new delivery; nothing where there is one for the same cause."""
     d = delivery
     body = json.dumps(dict(d.body), ensure_ascii=False, separators=(",", ":"))
@@ -24,13 +24,13 @@ def insert(connection: sqlite3.Connection, delivery: Delivery) -> None:
     connection.execute(_INSERT, (*head, d.state, d.attempts, d.next_at, d.last_code))
 
 
-def _as_delivery(row: sqlite3.Row) -> Delivery:
+def _as_delivery(row: Sequence[Any]) -> Delivery:
     values: Any = list(row)
     values[6] = json.loads(values[6])
     return Delivery(*values)
 
 
-def _waiting(connection: sqlite3.Connection) -> list[str]:
+def _waiting(connection: Connection) -> list[str]:
     """Destinations that something waits for: one step of the index each, however much waits."""
     query = "SELECT dest FROM outbox WHERE state IN ('due','leased') AND dest>? ORDER BY dest LIMIT 1"
     found: list[str] = []
@@ -39,54 +39,55 @@ def _waiting(connection: sqlite3.Connection) -> list[str]:
     return found
 
 
-def _open_of(connection: sqlite3.Connection, dest: str, now: int, until: int, limit: int) -> list[str]:
+def _open_of(connection: Connection, dest: str, now: int, until: int, limit: int, lock: str) -> list[str]:
     """What can be taken for a destination, oldest first, if it is due by `until`."""
     query = (
         f"SELECT id FROM outbox WHERE state IN ('due','leased') AND {_OPEN} AND dest=? AND next_at<=? "
-        "ORDER BY next_at LIMIT ?"
+        f"ORDER BY next_at LIMIT ? {lock}"
     )
     return [row[0] for row in connection.execute(query, (now, now, dest, until, limit))]
 
 
 def takeable(
-    connection: sqlite3.Connection, now: int, limit: int, skip: Collection[str], probe: Collection[str]
+    connection: Connection, now: int, limit: int, skip: Collection[str], probe: Collection[str], lock: str = ""
 ) -> list[str]:
-    """Ids of what is due, up to `limit` a destination; of one that is probed a single one, due or not."""
+    """Ids of what is due, up to `limit` a destination; of one that is probed a single one, due or not.
+
+    `lock`: a clause that keeps the rows from others until the transaction ends.
+    """
     ids: list[str] = []
     for dest in _waiting(connection):
         if dest in probe:
-            ids += _open_of(connection, dest, now, 2**62, 1)
+            ids += _open_of(connection, dest, now, 2**62, 1, lock)
         elif dest not in skip:
-            ids += _open_of(connection, dest, now, now, limit)
+            ids += _open_of(connection, dest, now, now, limit, lock)
     return ids
 
 
 def lease(
-    connection: sqlite3.Connection,
+    connection: Connection,
     owner: str,
     now: int,
     seconds: int,
     limit: int,
     skip: Collection[str],
     probe: Collection[str],
+    lock: str = "",
 ) -> list[Delivery]:
     """Take what is due, and one delivery of each destination that is to be probed."""
-    ids = takeable(connection, now, limit, skip, probe)
-    taken = []
-    for id in ids:
-        connection.execute(
-            "UPDATE outbox SET state='leased', attempts=attempts+1, lease_owner=?, lease_until=? WHERE id=?",
-            (owner, now + seconds * 1000, id),
-        )
-        taken.append(_as_delivery(connection.execute(f"SELECT {_COLUMNS} FROM outbox WHERE id=?", (id,)).fetchone()))
-    return taken
+    take = (
+        "UPDATE outbox SET state='leased', attempts=attempts+1, lease_owner=?, lease_until=? WHERE id=? "
+        f"RETURNING {_COLUMNS}"
+    )
+    ids = takeable(connection, now, limit, skip, probe, lock)
+    return [_as_delivery(connection.execute(take, (owner, now + seconds * 1000, id)).fetchone()) for id in ids]
 
 
-def finish(connection: sqlite3.Connection, id: str, code: str) -> None:
+def finish(connection: Connection, id: str, code: str) -> None:
     connection.execute("UPDATE outbox SET state='done', last_code=?, lease_until=0 WHERE id=?", (code, id))
 
 
-def fail(connection: sqlite3.Connection, id: str, code: str, next_at: int | None) -> None:
+def fail(connection: Connection, id: str, code: str, next_at: int | None) -> None:
     """A delivery that was cancelled or erased while it was on its way stays so."""
     connection.execute(
         "UPDATE outbox SET state=?, last_code=?, next_at=?, lease_until=0 WHERE id=? AND state='leased'",
@@ -94,7 +95,7 @@ def fail(connection: sqlite3.Connection, id: str, code: str, next_at: int | None
     )
 
 
-def retry(connection: sqlite3.Connection, id: str, now: int) -> bool:
+def retry(connection: Connection, id: str, now: int) -> bool:
     """Due now, with all its attempts before it. What was erased has nothing left to send."""
     found = connection.execute(
         "UPDATE outbox SET state='due', attempts=0, next_at=? WHERE id=? AND body<>'{}' RETURNING dest", (now, id)
@@ -104,22 +105,22 @@ def retry(connection: sqlite3.Connection, id: str, now: int) -> bool:
     return found is not None
 
 
-def hasten(connection: sqlite3.Connection, dest: str, now: int) -> None:
+def hasten(connection: Connection, dest: str, now: int) -> None:
     connection.execute("UPDATE outbox SET next_at=? WHERE dest=? AND state='due' AND next_at>?", (now, dest, now))
 
 
-def disabled(connection: sqlite3.Connection) -> set[str]:
+def disabled(connection: Connection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT dest FROM disabled")}
 
 
-def disable(connection: sqlite3.Connection, dest: str, now: int, off: bool) -> None:
+def disable(connection: Connection, dest: str, now: int, off: bool) -> None:
     if off:
-        connection.execute("INSERT OR IGNORE INTO disabled VALUES(?,?)", (dest, now))
+        connection.execute("INSERT INTO disabled VALUES(?,?) ON CONFLICT DO NOTHING", (dest, now))
     else:
         connection.execute("DELETE FROM disabled WHERE dest=?", (dest,))
 
 
-def cancel_mails(connection: sqlite3.Connection, lead: str) -> None:
+def cancel_mails(connection: Connection, lead: str) -> None:
     """Mails to a lead that were not sent yet are not sent any more."""
     connection.execute(
         "UPDATE outbox SET state='dead', last_code='cancelled' "
@@ -128,7 +129,7 @@ def cancel_mails(connection: sqlite3.Connection, lead: str) -> None:
     )
 
 
-def received(connection: sqlite3.Connection, lead: str) -> tuple[str, ...]:
+def received(connection: Connection, lead: str) -> tuple[str, ...]:
     """Destinations, mail apart, that a lead was sent to: also where the answer never came."""
     query = (
         "SELECT DISTINCT dest FROM outbox WHERE lead_id=? AND kind LIKE 'lead.%' "
@@ -137,7 +138,7 @@ def received(connection: sqlite3.Connection, lead: str) -> tuple[str, ...]:
     return tuple(row[0] for row in connection.execute(query, (lead,)))
 
 
-def listing(connection: sqlite3.Connection, state: str, limit: int) -> list[Delivery]:
+def listing(connection: Connection, state: str, limit: int) -> list[Delivery]:
     where = "state=?" if state else "''=?"
     query = f"SELECT {_COLUMNS} FROM outbox WHERE {where} ORDER BY created_at DESC, id LIMIT ?"
     return list(map(_as_delivery, connection.execute(query, (state, limit))))

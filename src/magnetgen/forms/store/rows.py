@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from magnetgen.forms.records import Changes, Decide, Idem, Lead, LeadQuery, Load, Snapshot, Submission, SubmissionQuery
 from magnetgen.forms.store import outbox_sql
+from magnetgen.forms.store.connection import Connection
 
 _LEAD = (
     "INSERT INTO lead VALUES(?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET email=excluded.email, "
@@ -19,21 +19,27 @@ _SUBMISSION = (
     "INSERT INTO submission VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET lead_id=excluded.lead_id, "
     "status=excluded.status, reason=excluded.reason, source=excluded.source, applied_at=excluded.applied_at"
 )
-_IDEM = "INSERT OR REPLACE INTO idem VALUES(?,?,?,?,?,?)"
+_IDEM = (
+    "INSERT INTO idem VALUES(?,?,?,?,?,?) ON CONFLICT(form_id, key) DO UPDATE SET fingerprint=excluded.fingerprint, "
+    "response=excluded.response, expires_at=excluded.expires_at, submission_id=excluded.submission_id"
+)
+_SUPPRESSION = (
+    "INSERT INTO suppression VALUES(?,?,?) ON CONFLICT(email_key) DO UPDATE SET reason=excluded.reason, at=excluded.at"
+)
 
 
 def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def decide(connection: sqlite3.Connection, load: Load, decision: Decide) -> Any:
+def decide(connection: Connection, load: Load, decision: Decide) -> Any:
     """Load, decide, write. The caller holds the transaction."""
-    changes = decision(_snapshot(connection, load))
-    _write(connection, changes)
+    changes = decision(snapshot(connection, load))
+    write(connection, changes)
     return changes.answer
 
 
-def _snapshot(connection: sqlite3.Connection, load: Load) -> Snapshot:
+def snapshot(connection: Connection, load: Load) -> Snapshot:
     submission = _submission(connection, load.submission) if load.submission else None
     key = load.email_key or (submission.email_key or "" if submission else "")
     form = load.form or (submission.form if submission else "")
@@ -56,12 +62,12 @@ def _snapshot(connection: sqlite3.Connection, load: Load) -> Snapshot:
     )
 
 
-def _one(connection: sqlite3.Connection, query: str, *values: Any) -> Any:
+def _one(connection: Connection, query: str, *values: Any) -> Any:
     row = connection.execute(query, values).fetchone()
     return row[0] if row else None
 
 
-def _idem(connection: sqlite3.Connection, load: Load) -> Idem | None:
+def _idem(connection: Connection, load: Load) -> Idem | None:
     for key in load.idem:
         row = connection.execute("SELECT * FROM idem WHERE form_id=? AND key=?", (load.form, key)).fetchone()
         if row:
@@ -69,51 +75,51 @@ def _idem(connection: sqlite3.Connection, load: Load) -> Idem | None:
     return None
 
 
-def lead_by_id(connection: sqlite3.Connection, id: str) -> Lead | None:
+def lead_by_id(connection: Connection, id: str) -> Lead | None:
     row = connection.execute("SELECT * FROM lead WHERE id=?", (id,)).fetchone()
     return _as_lead(row) if row else None
 
 
-def _lead_of(connection: sqlite3.Connection, form: str, key: str) -> Lead | None:
+def _lead_of(connection: Connection, form: str, key: str) -> Lead | None:
     if not form or not key:
         return None
     row = connection.execute("SELECT * FROM lead WHERE form_id=? AND email_key=?", (form, key)).fetchone()
     return _as_lead(row) if row else None
 
 
-def _leads_of(connection: sqlite3.Connection, key: str) -> tuple[Lead, ...]:
+def _leads_of(connection: Connection, key: str) -> tuple[Lead, ...]:
     return tuple(map(_as_lead, connection.execute("SELECT * FROM lead WHERE email_key=? ORDER BY form_id", (key,))))
 
 
-def _as_lead(row: sqlite3.Row) -> Lead:
+def _as_lead(row: Sequence[Any]) -> Lead:
     values: Any = list(row)
     values[5:7] = json.loads(values[5]), tuple(json.loads(values[6]))
     return Lead(*values)
 
 
-def _submission(connection: sqlite3.Connection, id: str) -> Submission | None:
+def _submission(connection: Connection, id: str) -> Submission | None:
     row = connection.execute("SELECT * FROM submission WHERE id=?", (id,)).fetchone()
     return _as_submission(row) if row else None
 
 
-def _as_submission(row: sqlite3.Row) -> Submission:
+def _as_submission(row: Sequence[Any]) -> Submission:
     values: Any = list(row)
     fields, consent, source = (json.loads(text) for text in values[7:10])
     values[7:10] = fields, tuple(consent), source
     return Submission(*values)
 
 
-def _waiting(connection: sqlite3.Connection, lead: str) -> tuple[Submission, ...]:
+def _waiting(connection: Connection, lead: str) -> tuple[Submission, ...]:
     query = "SELECT * FROM submission WHERE lead_id=? AND applied_at IS NULL ORDER BY created_at, id"
     return tuple(map(_as_submission, connection.execute(query, (lead,))))
 
 
-def _count(connection: sqlite3.Connection, load: Load) -> int:
-    query = "SELECT count(*) FROM (SELECT 1 FROM submission WHERE form_id=? AND created_at>? AND status<>'quarantined' LIMIT ?)"
+def _count(connection: Connection, load: Load) -> int:
+    query = "SELECT count(*) FROM (SELECT 1 FROM submission WHERE form_id=? AND created_at>? AND status<>'quarantined' LIMIT ?) AS recent"
     return int(_one(connection, query, load.form, load.since, load.count_max))
 
 
-def _mails(connection: sqlite3.Connection, key: str, since: int) -> tuple[tuple[str, int], ...]:
+def _mails(connection: Connection, key: str, since: int) -> tuple[tuple[str, int], ...]:
     query = (
         "SELECT kind, created_at FROM outbox WHERE lead_id IN (SELECT id FROM lead WHERE email_key=?) "
         "AND dest='mail' AND created_at>? ORDER BY created_at"
@@ -121,11 +127,11 @@ def _mails(connection: sqlite3.Connection, key: str, since: int) -> tuple[tuple[
     return tuple((row[0], row[1]) for row in connection.execute(query, (key, since)))
 
 
-def _suppressed(connection: sqlite3.Connection, key: str) -> str:
+def _suppressed(connection: Connection, key: str) -> str:
     return _one(connection, "SELECT reason FROM suppression WHERE email_key=?", key) or ""
 
 
-def _write(connection: sqlite3.Connection, changes: Changes) -> None:
+def write(connection: Connection, changes: Changes) -> None:
     for lead in changes.leads:
         connection.execute(_LEAD, _lead_values(lead))
     for sent in changes.submissions:
@@ -141,12 +147,12 @@ def _write(connection: sqlite3.Connection, changes: Changes) -> None:
     if changes.release:
         connection.execute("DELETE FROM suppression WHERE email_key=?", (changes.release,))
     if changes.suppress[0]:
-        connection.execute("INSERT OR REPLACE INTO suppression VALUES(?,?,?)", (*changes.suppress, changes.now))
+        connection.execute(_SUPPRESSION, (*changes.suppress, changes.now))
     if changes.erase:
         _erase(connection, changes.erase)
 
 
-def _erase(connection: sqlite3.Connection, key: str) -> None:
+def _erase(connection: Connection, key: str) -> None:
     """Everything of an address but the keyed hash. What was waiting for it is cancelled, and its bodies are emptied."""
     mine = "(SELECT id FROM lead WHERE email_key=?)"
     sent = f"(SELECT id FROM submission WHERE lead_id IN {mine} OR email_key=?)"
@@ -171,20 +177,20 @@ def _submission_values(sent: Submission) -> tuple[Any, ...]:
     return (*head, *texts, sent.created_at, sent.applied_at)
 
 
-def leads(connection: sqlite3.Connection, query: LeadQuery) -> list[Lead]:
+def leads(connection: Connection, query: LeadQuery) -> list[Lead]:
     """A page of leads by (created_at, id), newest first."""
     text, values = _paged("lead", query)
     return list(map(_as_lead, connection.execute(text, values)))
 
 
-def submissions(connection: sqlite3.Connection, query: SubmissionQuery) -> list[Submission]:
+def submissions(connection: Connection, query: SubmissionQuery) -> list[Submission]:
     """A page of submissions, in the same order."""
     text, values = _paged("submission", query)
     return list(map(_as_submission, connection.execute(text, values)))
 
 
 def _paged(table: str, query: LeadQuery | SubmissionQuery) -> tuple[str, tuple[Any, ...]]:
-    where, values = ["1"], list[Any]()
+    where, values = ["1=1"], list[Any]()
     if query.since is not None:
         where, values = [*where, "created_at>=?"], [*values, query.since]
     if query.form:
@@ -197,7 +203,7 @@ def _paged(table: str, query: LeadQuery | SubmissionQuery) -> tuple[str, tuple[A
     return text, (*values, query.limit)
 
 
-def person(connection: sqlite3.Connection, key: str) -> dict[str, Any]:
+def person(connection: Connection, key: str) -> dict[str, Any]:
     """All that is known of an address, as plain data."""
     mine = "lead_id IN (SELECT id FROM lead WHERE email_key=?)"
     return {
@@ -215,25 +221,26 @@ def person(connection: sqlite3.Connection, key: str) -> dict[str, Any]:
     }
 
 
-def _plain(connection: sqlite3.Connection, query: str, *values: Any) -> list[dict[str, Any]]:
-    return [_row(row) for row in connection.execute(query, values)]
+def _plain(connection: Connection, query: str, *values: Any) -> list[dict[str, Any]]:
+    found = connection.execute(query, values)
+    names = [column[0] for column in found.description or ()]
+    return [_named(dict(zip(names, row, strict=True))) for row in found]
 
 
-def _row(row: sqlite3.Row) -> dict[str, Any]:
+def _named(row: dict[str, Any]) -> dict[str, Any]:
     texts = ("data", "consent", "fields", "source", "body", "response")
-    plain = {key: json.loads(row[key]) if key in texts else row[key] for key in row.keys()}  # noqa: SIM118
-    plain.pop("email_key", None)
+    plain = {key: json.loads(value) if key in texts else value for key, value in row.items() if key != "email_key"}
     return {"form" if key == "form_id" else key: value for key, value in plain.items()}
 
 
-def purge(connection: sqlite3.Connection, now: int, quarantined_before: int) -> None:
+def purge(connection: Connection, now: int, quarantined_before: int) -> None:
     connection.execute("DELETE FROM idem WHERE expires_at<?", (now,))
     old = "SELECT id FROM submission WHERE status='quarantined' AND created_at<?"
     connection.execute(f"DELETE FROM idem WHERE submission_id IN ({old})", (quarantined_before,))
     connection.execute("DELETE FROM submission WHERE status='quarantined' AND created_at<?", (quarantined_before,))
 
 
-def dump(connection: sqlite3.Connection) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+def dump(connection: Connection) -> Mapping[str, Iterable[Mapping[str, Any]]]:
     return {
         "leads": _plain(connection, "SELECT * FROM lead ORDER BY created_at, id"),
         "submissions": _plain(connection, "SELECT * FROM submission ORDER BY created_at, id"),

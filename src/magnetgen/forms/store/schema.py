@@ -1,8 +1,11 @@
-"""The tables of the SQLite store."""
+"""The tables, in words that SQLite reads; what PostgreSQL calls otherwise is exchanged."""
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Iterator
+
+from magnetgen.forms.site import SiteFault
+from magnetgen.forms.store.connection import Connection
 
 VERSION = 1
 
@@ -45,30 +48,41 @@ CREATE TABLE IF NOT EXISTS probe(id INTEGER PRIMARY KEY CHECK(id = 1), at INTEGE
 TABLES = ("submission", "idem", "outbox", "lead", "suppression", "disabled", "probe")
 
 
-def create(connection: sqlite3.Connection, journal: str) -> None:
-    """Make what is missing. A file of a newer magnetgen is refused, not guessed at."""
-    connection.execute(f"PRAGMA journal_mode={journal}")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+_POSTGRES = (("INTEGER", "BIGINT"), ("TEXT", 'TEXT COLLATE "C"'), (" WITHOUT ROWID", ""))
+"""Ids and keys compare by their bytes, as in SQLite: no update of a system's locales can disorder an index."""
+
+
+def for_sqlite() -> Iterator[str]:
+    yield from _TABLES.strip().split(";\n")
+
+
+def for_postgres() -> Iterator[str]:
+    for statement in for_sqlite():
+        for sqlite, postgres in _POSTGRES:
+            statement = statement.replace(sqlite, postgres)
+        yield statement
+
+
+def check(version: int) -> bool:
+    """Whether the tables are there. A newer magnetgen's are refused, not guessed at."""
     if version > VERSION:
-        raise sqlite3.DatabaseError(f"the store has version {version}, this magnetgen knows {VERSION}")
-    if version == VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _TABLES.split(";\n"):
-        connection.execute(statement)
-    connection.execute(f"PRAGMA user_version={VERSION}")
-    connection.execute("COMMIT")
+        raise SiteFault(
+            f"the store has version {version}, and this magnetgen knows versions up to {VERSION}: install the newer one"
+        )
+    return version == VERSION
 
 
-def write_probe(connection: sqlite3.Connection, now: int) -> None:
-    connection.execute("INSERT INTO probe VALUES(1, ?) ON CONFLICT DO UPDATE SET at = excluded.at", (now,))
+def write_probe(connection: Connection, now: int) -> int | None:
+    """Write the time; what the row holds then."""
+    connection.execute("INSERT INTO probe VALUES(1, ?) ON CONFLICT(id) DO UPDATE SET at = excluded.at", (now,))
+    return read_probe(connection)
 
 
-def read_probe(connection: sqlite3.Connection) -> int | None:
+def read_probe(connection: Connection) -> int | None:
     row = connection.execute("SELECT at FROM probe").fetchone()
     return row[0] if row else None
 
 
-def clear(connection: sqlite3.Connection) -> None:
+def clear(connection: Connection) -> None:
     for table in TABLES:
         connection.execute(f"DELETE FROM {table}")

@@ -12,34 +12,25 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from magnetgen.forms import failpoint
-from magnetgen.forms.records import (
-    Count,
-    Decide,
-    Delivery,
-    Lead,
-    LeadQuery,
-    Load,
-    Submission,
-    SubmissionQuery,
-)
-from magnetgen.forms.store import StoreUnavailable, outbox_sql, rows, schema
+from magnetgen.forms.records import Count, Delivery
+from magnetgen.forms.store import StoreUnavailable, outbox_sql, schema
+from magnetgen.forms.store.connection import Connection
 from magnetgen.forms.store.rates import Rates
+from magnetgen.forms.store.sql import TRIES, SqlStore, T, lease_owner
 
 GROUP_MAX = 64
 """Decisions under one commit."""
 BUSY_MS = 1000
-TRIES = 8
-"""Times that a busy store is tried; with BUSY_MS each, less than the client's patience."""
-QUARANTINE_MS = 30 * 86_400_000
+"""How long each of the tries waits; all of them together, less than a client does."""
 _FIXED_WAL = ((3, 44, 6), (3, 50, 7))
 
-Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
+Job = tuple[Callable[[Connection], Any], "Future[Any]"]
 
 
 def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
@@ -48,8 +39,10 @@ def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
     return "wal" if fixed else "truncate"
 
 
-class SqliteStore:
+class SqliteStore(SqlStore):
     """See `Store`. `path` is made if it is missing, readable by its owner only."""
+
+    counts_at_once = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -63,7 +56,7 @@ class SqliteStore:
         self._rates = Rates(path.with_name(path.name + "-rate"))
         connection = self._connect()
         try:
-            _retrying(lambda: schema.create(connection, journal_mode()))
+            _retrying(lambda: _create(connection, journal_mode()))
         finally:
             connection.close()
         self._thread = threading.Thread(target=self._write, name="magnetgen-store", daemon=True)
@@ -71,27 +64,20 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", f"busy_timeout={BUSY_MS}"):
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
     # Writing
 
-    def submit(self, load: Load, decide: Decide) -> Future[Any]:
-        return self._queue(lambda connection: rows.decide(connection, load, decide))
-
-    def _queue(self, work: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
-        future: Future[Any] = Future()
+    def _queue(self, work: Callable[[Connection], T]) -> Future[T]:
+        future: Future[T] = Future()
         with self._closing:
             if self._closed:
                 future.set_exception(StoreUnavailable("closed"))
             else:
                 self._jobs.put((work, future))
         return future
-
-    def _do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        return self._queue(work).result()
 
     def _write(self) -> None:
         """The writing thread: wait for a job, take what else has come, commit it all."""
@@ -116,8 +102,8 @@ class SqliteStore:
 
     # Reading
 
-    def _read(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        def attempt() -> Any:
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        def attempt() -> T:
             connection = getattr(self._local, "connection", None)
             if connection is None:
                 connection = self._local.connection = self._connect()
@@ -130,34 +116,6 @@ class SqliteStore:
             self._local.connection = None
             raise StoreUnavailable(type(exc).__name__) from None
 
-    def leads(self, query: LeadQuery) -> list[Lead]:
-        found: list[Lead] = self._read(lambda connection: rows.leads(connection, query))
-        return found
-
-    def submissions(self, query: SubmissionQuery) -> list[Submission]:
-        found: list[Submission] = self._read(lambda connection: rows.submissions(connection, query))
-        return found
-
-    def find_lead(self, id: str) -> Lead | None:
-        found: Lead | None = self._read(lambda connection: rows.lead_by_id(connection, id))
-        return found
-
-    def person(self, email_key: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._read(lambda connection: rows.person(connection, email_key))
-        return found
-
-    def outbox(self, state: str = "", limit: int = 100) -> list[Delivery]:
-        found: list[Delivery] = self._read(lambda connection: outbox_sql.listing(connection, state, limit))
-        return found
-
-    def disabled(self) -> set[str]:
-        found: set[str] = self._read(outbox_sql.disabled)
-        return found
-
-    def dump(self) -> Mapping[str, Iterable[Mapping[str, Any]]]:
-        found: Mapping[str, Iterable[Mapping[str, Any]]] = self._read(rows.dump)
-        return found
-
     # Counting, delivering, tending
 
     def rate(self, counts: Sequence[Count], now: int) -> list[int]:
@@ -169,37 +127,17 @@ class SqliteStore:
         # A drain that finds nothing must not wait for the writer, nor make it wait.
         if not self._read(lambda connection: outbox_sql.takeable(connection, now, 1, skip, probe)):
             return []
-        owner = f"{os.getpid()}-{random.getrandbits(64):x}"
-        leased: list[Delivery] = self._do(lambda c: outbox_sql.lease(c, owner, now, seconds, limit, skip, probe))
+        owner = lease_owner()
+        leased = self._do(lambda connection: outbox_sql.lease(connection, owner, now, seconds, limit, skip, probe))
         failpoint.hit("leased")
         return leased
 
-    def finish(self, id: str, now: int, code: str) -> None:
-        self._do(lambda connection: outbox_sql.finish(connection, id, code))
-
-    def fail(self, id: str, now: int, code: str, next_at: int | None) -> None:
-        self._do(lambda connection: outbox_sql.fail(connection, id, code, next_at))
-
-    def retry(self, id: str, now: int) -> bool:
-        return bool(self._do(lambda connection: outbox_sql.retry(connection, id, now)))
-
-    def hasten(self, dest: str, now: int) -> None:
-        self._do(lambda connection: outbox_sql.hasten(connection, dest, now))
-
-    def disable(self, dest: str, now: int, off: bool) -> None:
-        self._do(lambda connection: outbox_sql.disable(connection, dest, now, off))
-
-    def probe(self, now: int) -> None:
-        self._do(lambda connection: schema.write_probe(connection, now))
-        if self._read(schema.read_probe) != now:
-            raise StoreUnavailable("what was written is not read back")
-
     def purge(self, now: int) -> None:
-        self._do(lambda connection: rows.purge(connection, now, now - QUARANTINE_MS))
+        super().purge(now)
         self._rates.purge(now)
 
     def clear(self) -> None:
-        self._do(schema.clear)
+        super().clear()
         self._rates.clear()
 
     def close(self) -> None:
@@ -211,6 +149,18 @@ class SqliteStore:
         for connection in self._readers:
             _discard(connection)
         self._rates.close()
+
+
+def _create(connection: sqlite3.Connection, journal: str) -> None:
+    """Make what is missing."""
+    connection.execute(f"PRAGMA journal_mode={journal}")
+    if schema.check(connection.execute("PRAGMA user_version").fetchone()[0]):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in schema.for_sqlite():
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version={schema.VERSION}")
+    connection.execute("COMMIT")
 
 
 def _commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
@@ -257,7 +207,7 @@ def _discard(connection: sqlite3.Connection | None) -> None:
             return
 
 
-def _retrying(work: Callable[[], Any]) -> Any:
+def _retrying(work: Callable[[], T]) -> T:
     """Try again while another process has the store, with jitter so that two do not meet again and again."""
     for attempt in range(TRIES):
         try:
