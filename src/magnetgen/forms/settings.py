@@ -9,19 +9,22 @@ from pathlib import Path
 from magnetgen.forms.site import SiteFault
 
 PREFIX = "MAGNETGEN_"
+FILE = "secrets"
+PREVIEW_FILE = "preview-secrets"
+"""The preview has keys of its own: its links are worth nothing at the real handler."""
 
 
 def as_lines(values: Mapping[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def path_of(site: Path) -> Path:
-    return site / ".magnetgen" / "secrets"
+def path_of(site: Path, name: str = FILE) -> Path:
+    return site / ".magnetgen" / name
 
 
-def save(site: Path, text: str) -> Path:
+def save(site: Path, text: str, name: str = FILE) -> Path:
     """Write the file, for its owner only. Raises FileExistsError: old secrets are never written over."""
-    path = path_of(site)
+    path = path_of(site, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -29,10 +32,10 @@ def save(site: Path, text: str) -> Path:
     return path
 
 
-def missing(site: Path, env: Mapping[str, str]) -> dict[str, str]:
+def missing(site: Path, env: Mapping[str, str], name: str = FILE) -> dict[str, str]:
     """What the file says and the environment does not."""
     try:
-        text = path_of(site).read_text("utf-8")
+        text = path_of(site, name).read_text("utf-8")
     except FileNotFoundError:
         return {}
     found = {}
@@ -41,6 +44,6 @@ def missing(site: Path, env: Mapping[str, str]) -> dict[str, str]:
         if not line.strip() or name.startswith("#"):
             continue
         if not equals or not name.startswith(PREFIX):
-            raise SiteFault(f"{path_of(site)}:{number}: expected MAGNETGEN_NAME=value")
+            raise SiteFault(f"{path_of(site, name)}:{number}: expected MAGNETGEN_NAME=value")
         found[name] = value
     return {name: value for name, value in found.items() if not env.get(name)}
