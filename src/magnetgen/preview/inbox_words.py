@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from magnetgen.forms.records import CONFIRMED, PENDING, UNSUBSCRIBED, Lead
-from magnetgen.forms.site import PER_HOUR, Form, Site
+from magnetgen.forms.site import PER_HOUR, Form, Site, origin
 
 TOOK = "took_ms"
 """Of a held submission's source in the preview: how long after the page's load it was sent."""
@@ -171,11 +171,12 @@ def source(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return listed
 
 
-def page_of(sent: Any, consent: Iterable[Mapping[str, Any]]) -> str:
+def page_of(site: Site, sent: Any, consent: Iterable[Mapping[str, Any]]) -> str:
     """The page that a submission came from: as its script said, or as consent was recorded."""
     touch = sent.source.get("last") if sent else None
     page = touch.get("page") if isinstance(touch, Mapping) else None
-    return str(page or next((record["page"] for record in consent if record.get("page")), ""))
+    recorded = next((record["page"] for record in consent if record.get("page")), "")
+    return str(page or recorded.removeprefix(origin(site.base_url)))
 
 
 def campaign(sent: Any) -> str:
