@@ -282,8 +282,8 @@ class Pages:
         return "/deliveries?done=drained"
 
     def _switch(self, request: Request, fields: Mapping[str, str]) -> str | None:
-        failure = fields.get("failure", "")
-        if not self._desk.switch(fields.get("dest", ""), failure):
+        dest, failure = fields.get("dest", ""), fields.get("failure")
+        if not dest or failure is None or not self._desk.switch(dest, failure):
             return None
         return f"/deliveries?done={'failing' if failure else 'working'}"
 
