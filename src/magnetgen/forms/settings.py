@@ -10,6 +10,8 @@ from magnetgen.forms.site import SiteFault
 
 PREFIX = "MAGNETGEN_"
 FILE = "secrets"
+PREVIEW_FILE = "preview-secrets"
+"""The preview has keys of its own: its links are worth nothing at the real handler."""
 
 
 def as_lines(values: Mapping[str, str]) -> str:
@@ -20,9 +22,9 @@ def path_of(site: Path, name: str = FILE) -> Path:
     return site / ".magnetgen" / name
 
 
-def save(site: Path, text: str) -> Path:
+def save(site: Path, text: str, name: str = FILE) -> Path:
     """Write the file, for its owner only. Raises FileExistsError: old secrets are never written over."""
-    path = path_of(site)
+    path = path_of(site, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -24,7 +24,6 @@ from magnetgen.forms.webhooks import HttpPoster
 from magnetgen.leads.client import BROKEN, USAGE, LeadsFault, Transport
 
 STORE, PREVIEW_STORE = "leads.sqlite3", "preview.sqlite3"
-PREVIEW_SECRETS = "preview-secrets"
 _KEYED = ("leads/search", "leads/erase")
 """Routes that find an address by its keyed hash."""
 
@@ -107,7 +106,7 @@ def _open(site: Path, preview: bool, env: Mapping[str, str], sending: bool) -> T
         raise LeadsFault(f"there is no folder {site}", USAGE)
     if preview and sending:
         raise LeadsFault("the preview sends by itself, into its own mailbox: leave out --send", USAGE)
-    known = {**env, **settings.missing(site, env, PREVIEW_SECRETS if preview else settings.FILE)}
+    known = {**env, **settings.missing(site, env, settings.PREVIEW_FILE if preview else settings.FILE)}
     url = _store_url(site, preview, known)
     path = Path(unquote(url.removeprefix("sqlite:///"))) if url.startswith("sqlite:///") else None
     if path is not None and not path.exists():
@@ -139,7 +138,7 @@ def _keys(env: Mapping[str, str], preview: bool) -> tuple[Keys, str]:
     try:
         return replace(tokens.parse_keys({**env, "MAGNETGEN_ADMIN_TOKEN": ""}), admin=own), ""
     except SiteFault as exc:
-        where = f".magnetgen/{PREVIEW_SECRETS if preview else settings.FILE}"
+        where = f".magnetgen/{settings.PREVIEW_FILE if preview else settings.FILE}"
         why = f"an address is found by the handler's keys, in {where} or the environment, and {exc}"
         return Keys({"none": secrets.token_bytes(32)}, secrets.token_bytes(32), own), why
 
