@@ -335,7 +335,7 @@ def test_a_delivery_in_words(delivery: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("reason", "source", "said"),
     [
-        ("time", {inbox_words.TOOK: 1234}, "Sent 1.2 s after loading."),
+        ("time", {"took_ms": 1234}, "Sent 1.2 s after loading."),
         ("time", {}, "Sent too soon after loading."),
         ("volume", {}, "The form had its 600 submissions of the hour."),
         ("honeypot", {}, "The field that no visitor sees was filled in, as machines do."),

@@ -23,6 +23,8 @@ from magnetgen.forms.validate import Checked, Cleaned
 RATES = (("m", 60, 5), ("h", 3600, 30))
 """Windows: name, seconds, requests of one client to one form."""
 RETRY_AFTER = 5
+TOO_SOON = "time"
+"""Why a submission is held that was sent sooner than a person can; its source says after how many milliseconds."""
 
 Verdict = tuple[str, str]
 """A submission's status, and why."""
@@ -223,7 +225,7 @@ def _traps(ctx: Context, form: Form, cleaned: Cleaned) -> tuple[str, str]:
     took = validate.timer(cleaned.reserved.get(contract.TIMER, ""))
     least = form.spec.min_seconds * (1000 if ctx.header("origin") is not None else 2000)
     if took is not None and took < least:
-        return HELD, "time"
+        return HELD, TOO_SOON
     return ACCEPTED, ""
 
 
@@ -287,6 +289,8 @@ def _submission(ctx: Context, form: Form, cleaned: Cleaned, checked: Checked, st
     source: dict[str, object] = dict(validate.attribution(cleaned.reserved.get(contract.SOURCE, "")))
     if ctx.header("origin") is None:
         source["no_origin"] = True
+    if reason == TOO_SOON:
+        source["took_ms"] = validate.timer(cleaned.reserved.get(contract.TIMER, ""))
     return Submission(
         id=ctx.new_id(),
         form=form.name,

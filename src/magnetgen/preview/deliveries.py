@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, fields, replace
 from email.message import EmailMessage
 from typing import Any
 
+from magnetgen.forms.destinations import open_destination
 from magnetgen.forms.mail import Sent, refused
 from magnetgen.forms.outbox import Deliverer
 from magnetgen.forms.records import Delivery
 from magnetgen.forms.site import Destination, Site
-from magnetgen.forms.webhooks import Hook, judge, open_hook
+from magnetgen.forms.webhooks import Ready, judge
 from magnetgen.preview import mailbox
 from magnetgen.preview.mailbox import Shelf
 
@@ -54,14 +55,9 @@ def fake_env(destination: Destination) -> dict[str, str]:
     return {name: FAKES[key].format(name=destination.name) for key, name in names.items() if name}
 
 
-def hooks(site: Site) -> dict[str, Hook]:
+def hooks(site: Site) -> dict[str, Ready]:
     """Every destination, set up."""
-    found = {}
-    for name, destination in site.destinations.items():
-        env = fake_env(destination)
-        url = env.get(destination.url_env) or FAKES["url_env"].format(name=name)
-        found[name] = open_hook(name, url, env.get(destination.secret_env, ""))
-    return found
+    return {name: open_destination(each, fake_env(each)) for name, each in site.destinations.items()}
 
 
 @dataclass

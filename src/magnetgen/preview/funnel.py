@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-import sqlite3
 import time
 from collections.abc import MutableMapping, Sequence
-from concurrent.futures import Future
-from contextvars import ContextVar
 from dataclasses import replace
 from email.utils import formataddr
 from pathlib import Path
@@ -22,35 +18,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from magnetgen import config, yamldoc
 from magnetgen.forms import runtime, settings, site, tokens
 from magnetgen.forms.asgi import App
-from magnetgen.forms.records import HELD, Changes, Count, Decide, Load, Snapshot
+from magnetgen.forms.records import Count
 from magnetgen.forms.runtime import Runtime
 from magnetgen.forms.site import Site
+from magnetgen.forms.store.connection import Connection
 from magnetgen.forms.store.sqlite import SqliteStore
 from magnetgen.forms.tokens import Keys
-from magnetgen.preview import deliveries, inbox, inbox_words, mailbox
+from magnetgen.preview import deliveries, inbox, mailbox
 from magnetgen.preview.deliveries import Rehearsal, Stage
 from magnetgen.preview.inbox import Desk
 
 SENDER = "leads@preview.invalid"
-_BODY_MAX = 65_536
-_TOOK = re.compile(rb'(?:^|&)_mg_t=([0-9]{1,9})(?:&|$)|"_mg_t"\s*:\s*"?([0-9]{1,9})\b')
-
-_body: ContextVar[bytearray | None] = ContextVar("magnetgen_preview_body", default=None)
 
 
 class PreviewStore(SqliteStore):
-    """The store of a rehearsal: nobody is counted, and what was sent too soon keeps how soon that was."""
+    """The store of a rehearsal: nobody is counted."""
 
     def rate(self, counts: Sequence[Count], now: int) -> list[int]:
         # Who tries a form sends it more than five times a minute.
         return [0] * len(counts)
-
-    def submit(self, load: Load, decide: Decide) -> Future[Any]:
-        match = _TOOK.search(_body.get() or b"")
-        if not match:
-            return super().submit(load, decide)
-        took = int(match[1] or match[2])
-        return super().submit(load, lambda found: _timed(decide, found, took))
 
     def counts(self) -> dict[str, int]:
         """Leads, held submissions, dead deliveries."""
@@ -58,16 +44,7 @@ class PreviewStore(SqliteStore):
         return found
 
 
-def _timed(decide: Decide, found: Snapshot, took: int) -> Changes:
-    changes = decide(found)
-    kept = tuple(
-        replace(sent, source={**sent.source, inbox_words.TOOK: took}) if sent.status == HELD else sent
-        for sent in changes.submissions
-    )
-    return replace(changes, submissions=kept)
-
-
-def _counts(connection: sqlite3.Connection) -> dict[str, int]:
+def _counts(connection: Connection) -> dict[str, int]:
     queries = {
         "leads": "SELECT count(*) FROM lead",
         "held": "SELECT count(*) FROM submission WHERE status='held'",
@@ -161,18 +138,7 @@ class Funnel:
         """One request, from its beginning to its end with the same runtime."""
         if scope["type"] != "http":
             return
-        body = bytearray()
-
-        async def tapped() -> MutableMapping[str, Any]:
-            message = await receive()
-            body.extend(message.get("body", b"")[: _BODY_MAX - len(body)])
-            return message
-
-        token = _body.set(body)
-        try:
-            await App(self._app.runtime, background=False)(scope, tapped, send)
-        finally:
-            _body.reset(token)
+        await App(self._app.runtime, background=False)(scope, receive, send)
         if scope["method"] == "POST":
             self._app.kick()
 

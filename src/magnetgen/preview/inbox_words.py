@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from magnetgen.forms.contract import PER_HOUR
 from magnetgen.forms.records import CONFIRMED, PENDING, UNSUBSCRIBED, Lead
-from magnetgen.forms.site import PER_HOUR, Form, Site, origin
+from magnetgen.forms.site import Form, Site, origin
 
-TOOK = "took_ms"
 """Of a held submission's source in the preview: how long after the page's load it was sent."""
 DONE = {
     "released": "Released: the submission is a lead now.",
@@ -136,7 +136,7 @@ def reason(sent: Any, form: Form | None) -> str:
 
 def _too_fast(source: Mapping[str, Any], form: Form | None) -> str:
     least = form.spec.min_seconds if form else 0
-    took = source.get(TOOK)
+    took = source.get("took_ms")
     said = f"Sent {took / 1000:.1f} s after loading" if isinstance(took, int) else "Sent too soon after loading"
     if not least:
         return f"{said}."

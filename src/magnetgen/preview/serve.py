@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
-import importlib.util
 import os
 import socket
 import sys
@@ -20,9 +18,10 @@ import uvicorn
 
 from magnetgen.preview import editor
 from magnetgen.preview.engine import Engine
+from magnetgen.preview.funnel import Funnel
 from magnetgen.preview.guard import WILDCARD, Guard
 from magnetgen.preview.server import App, origin_of
-from magnetgen.preview.session import Forms, Session, say
+from magnetgen.preview.session import Session, say
 
 PATIENCE_SECONDS = 0.5
 """How long a build that is under way may still take when all is to end."""
@@ -43,7 +42,7 @@ def run(root: Path, host: str, port: int, open_browser: bool) -> None:
     listening = listen(host, port)
     guard = Guard(host, listening.getsockname()[1])
     origin = origin_of(guard, own_address() if host in WILDCARD else host)
-    session = Session(root, Engine(root, origin), forms(root, origin), links, say)
+    session = Session(root, Engine(root, origin), Funnel(root, origin), links, say)
     app = App(session, guard, origin, say)
     if guard.wide:
         say(
@@ -117,15 +116,6 @@ def own_address() -> str:
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])
     return "127.0.0.1"
-
-
-def forms(root: Path, origin: str) -> Forms | None:
-    """The forms' handler of the preview, where this installation has one."""
-    name = "magnetgen.preview.funnel"
-    if importlib.util.find_spec(name) is None:
-        return None
-    made: Forms = importlib.import_module(name).Funnel(root, origin)
-    return made
 
 
 def _greet(session: Session, origin: str, open_browser: bool) -> None:
