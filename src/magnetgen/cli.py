@@ -280,17 +280,64 @@ def serve(site: Path, host: str, port: int, open_browser: bool) -> None:
     if not (site / config.CONFIG_FILE).is_file():
         click.echo(diagnostics.TextRenderer(site).render(config.missing()))
         sys.exit(CONTENT)
+    _serving(lambda program: program.run(site, host, port, open_browser))
+
+
+def _serving(run: Callable[[Any], None]) -> None:
+    """Hand over the preview's program; what keeps it from starting becomes a sentence and an exit code."""
+    from magnetgen.forms.site import SiteFault
     from magnetgen.preview import serve as program
 
     try:
-        program.run(site, host, port, open_browser)
+        run(program)
     except program.PortTakenError as exc:
         free = f": --port {exc.free} is free" if exc.free else ": choose another with --port"
         raise click.UsageError(f"something else listens on port {exc.port}{free}") from None
-    except ValueError as exc:
+    except (ValueError, SiteFault) as exc:
         raise click.UsageError(str(exc)) from None
     except OSError as exc:
         _fail(exc, "text")
+
+
+@cli.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the browser, too.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Make the site there. [default: a temporary folder]")
+def demo(port: int, open_browser: bool, keep: Path | None) -> None:
+    """Make a site with a whole funnel and show it: from nothing to a captured lead."""
+    import tempfile
+
+    from magnetgen import scaffold
+
+    with tempfile.TemporaryDirectory(prefix="magnetgen-demo-") as temporary:
+        folder = keep or Path(temporary) / "site"
+        try:
+            scaffold.new_site(folder, "Lead Lab", "https://example.com", demo=True)
+        except scaffold.RefusedError as exc:
+            raise click.UsageError(str(exc)) from None
+        except OSError as exc:
+            _fail(exc, "text")
+        gone = "" if keep else "; it goes when you stop"
+        click.echo(
+            f"A site with a whole funnel is in {folder}{gone}.\n"
+            "Try it: open /offer/, ask for the questions, then press Mail in the corner, and confirm."
+        )
+        _serving(lambda program: program.run(folder, "127.0.0.1", port, open_browser))
+
+
+@leads.command("open")
+@click.option("--site", default=".", type=click.Path(file_okay=False, path_type=Path), help="The site's folder.")
+@click.option("--preview", is_flag=True, help="The leads of `magnetgen serve`.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="[default: a free one]")
+@click.option("--no-browser", is_flag=True, help="Only say the address.")
+def open_leads(site: Path, preview: bool, port: int, no_browser: bool) -> None:
+    """Show the leads as a page in the browser, on this machine only."""
+    file = site / ".magnetgen" / ("preview.sqlite3" if preview else "leads.sqlite3")
+    store = None if preview else os.environ.get("MAGNETGEN_STORE") or f"sqlite:///{file.absolute()}"
+    if (store is None or store.startswith("sqlite:///" + str(file.absolute()))) and not file.is_file():
+        click.echo(f"No leads yet: {file} is not there.")
+        return
+    _serving(lambda program: program.open_inbox(site, store, port, not no_browser))
 
 
 @cli.command()

@@ -115,7 +115,7 @@ def _open(site: Path, preview: bool, env: Mapping[str, str], sending: bool) -> T
     if sending:
         return Local(_sending(site, known), "", {})
     keys, no_keys = _keys(known, preview)
-    made, no_forms = _site(site)
+    made, no_forms = _site(site, preview)
     lacks = {path: no_keys for path in _KEYED if no_keys} | ({"release": no_forms} if no_forms else {})
     sends = "the preview sends it when it runs" if preview else "a running handler sends it, or --send does"
     return Local(_quiet(site, made, keys, open_store(url)), sends, lacks)
@@ -143,13 +143,14 @@ def _keys(env: Mapping[str, str], preview: bool) -> tuple[Keys, str]:
         return Keys({"none": secrets.token_bytes(32)}, secrets.token_bytes(32), own), why
 
 
-def _site(root: Path) -> tuple[Site, str]:
+def _site(root: Path, preview: bool) -> tuple[Site, str]:
     """What was built; or a site without forms, which is enough to read, and why."""
-    path = root / ".magnetgen" / "forms.json"
+    path = root / ".magnetgen" / ("preview-forms.json" if preview else "forms.json")
     try:
         return sites.load(path.read_bytes()), ""
     except FileNotFoundError:
-        why = f"{_shown(path)} is missing: build the site first (magnetgen build)"
+        how = "start the preview once (magnetgen serve)" if preview else "build the site first (magnetgen build)"
+        why = f"{_shown(path)} is missing: {how}"
     except SiteFault as exc:
         why = str(exc)
     return Site("https://localhost/", "https://localhost/api", frozenset()), why

@@ -33,7 +33,7 @@ SECRET = "whsec_" + base64.b64encode(b"magnetgen preview secret").decode()
 FAKES = {
     "url_env": "https://{name}.preview.invalid/",
     "secret_env": SECRET,
-    "key_env": "preview-us1",  # Mailchimp's keys end in the name of their data centre
+    "key_env": "preview:key-us1",  # of a shape that every kind takes
     "list_env": "1",
 }
 

@@ -25,6 +25,9 @@ from magnetgen.state import Options
 OUT = "/".join(output.PREVIEW)
 """The preview's output, relative to the site: drafts never get near `public/`."""
 
+FORMS = ".magnetgen/preview-forms.json"
+"""forms.json of the preview, for those who ask for its leads from elsewhere; a real handler's stays what it is."""
+
 _WORDS = {"digest", "title", "description", "has_description", "anchors", "links", "images", "words", "toc", "extra"}
 """What may differ in a page for it to be shown at once: nothing that moves it or puts it on another list."""
 
@@ -76,6 +79,8 @@ class Engine:
             if runs:
                 self._last = runs[0]
                 told = _told(runs[0])
+                if told.forms != self._built.forms:
+                    cache.write_atomically(self.root / FORMS, told.forms)
             else:
                 told = replace(self._built, diagnostics=result.diagnostics, failed=True, changed=frozenset())
             self._built = replace(told, seconds=time.perf_counter() - started)

@@ -26,6 +26,7 @@ from magnetgen.forms.store import Store, open_store
 from magnetgen.forms.tokens import Keys
 from magnetgen.preview import mailbox
 from magnetgen.preview.deliveries import Rehearsal, Stage
+from magnetgen.preview.engine import FORMS
 from magnetgen.preview.mailbox import Shelf
 
 START = "/_magnetgen/leads"
@@ -131,7 +132,7 @@ def inbox_app(root: Path, store_url: str | None = None) -> Starlette:
 
     To be served on this machine only: it asks nobody who they are.
     """
-    known = _site_of(root)
+    known = _site_of(root / (FORMS if store_url is None else ".magnetgen/forms.json"))
     if store_url is None:
         folder = root / ".magnetgen"
         store = open_store(f"sqlite:///{(folder / PREVIEW_STORE).absolute()}")
@@ -172,9 +173,9 @@ def _is_local(host: str) -> bool:
         return False
 
 
-def _site_of(root: Path) -> Site:
+def _site_of(compiled: Path) -> Site:
     """The site as it was built last; one without forms where that cannot be read."""
     try:
-        return site.load((root / ".magnetgen" / "forms.json").read_bytes())
+        return site.load(compiled.read_bytes())
     except (OSError, SiteFault):
-        return Site("", "", frozenset(), title=root.absolute().name)
+        return Site("", "", frozenset(), title=compiled.absolute().parents[1].name)

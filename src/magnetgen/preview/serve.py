@@ -16,10 +16,12 @@ from typing import Any
 
 import uvicorn
 
+from magnetgen.forms import log
 from magnetgen.preview import editor
 from magnetgen.preview.engine import Engine
 from magnetgen.preview.funnel import Funnel
 from magnetgen.preview.guard import WILDCARD, Guard
+from magnetgen.preview.inbox import inbox_app
 from magnetgen.preview.server import App, origin_of
 from magnetgen.preview.session import Session, say
 
@@ -38,6 +40,7 @@ class PortTakenError(Exception):
 
 def run(root: Path, host: str, port: int, open_browser: bool) -> None:
     """Serve until somebody stops it. Raises PortTakenError, OSError (no such address), ValueError (MAGNETGEN_EDITOR)."""
+    log.faults_only()
     links = editor.from_env(os.environ)
     listening = listen(host, port)
     guard = Guard(host, listening.getsockname()[1])
@@ -82,6 +85,25 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._closing()
         super().handle_exit(sig, frame)
+
+
+def open_inbox(root: Path, store_url: str | None, port: int, open_browser: bool) -> None:
+    """The inbox alone, for this machine. Raises PortTakenError, SiteFault, OSError.
+
+    `store_url`: a real store; without it, the preview's.
+    """
+    log.faults_only()
+    app = inbox_app(root, store_url)
+    listening = listen("127.0.0.1", port)
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    say(f"Leads: {address}\nOnly this machine can see them, without a password. Ctrl-C stops it.")
+    if open_browser:
+        with contextlib.suppress(webbrowser.Error, OSError):
+            webbrowser.open(address)
+    try:
+        uvicorn.Server(uvicorn.Config(app, **OPTIONS)).run(sockets=[listening])
+    finally:
+        listening.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
