@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,10 +144,16 @@ class Process(Peer):
         return self.process.wait(PATIENCE)
 
 
+def previewing(root: Path, *args: str, port: int = 0, **environment: str) -> AbstractContextManager[Process]:
+    """`magnetgen serve`."""
+    return started("serve", "--site", str(root), "--port", str(port), *args, **environment)
+
+
 @contextmanager
-def previewing(root: Path, *args: str, port: int = 0, **environment: str) -> Iterator[Process]:
+def started(*args: str, says: str = "Preview: http", **environment: str) -> Iterator[Process]:
+    """A command that serves pages, once it `says` where."""
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment}
-    command = [sys.executable, "-m", "magnetgen", "serve", "--site", str(root), "--port", str(port), *args]
+    command = [sys.executable, "-m", "magnetgen", *args]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     made = Process(0, process=process)
 
@@ -159,7 +165,7 @@ def previewing(root: Path, *args: str, port: int = 0, **environment: str) -> Ite
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        found = re.search(r"http://([^:/]+|\[[^]]+]):(\d+)(/\S*)", made.says("Preview: http"))
+        found = re.search(r"http://([^:/]+|\[[^]]+]):(\d+)(/\S*)", made.says(says))
         assert found
         made.name, made.port, made.prefix = found[1], int(found[2]), found[3]
         yield made
