@@ -72,6 +72,7 @@ def test_every_connection_is_durable(store: SqliteStore) -> None:
         p: connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("synchronous", "foreign_keys", "secure_delete")
     }
     assert found == {"synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == journal_mode()
     connection.close()
 
 
