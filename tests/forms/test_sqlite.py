@@ -322,6 +322,11 @@ def test_probe(store: SqliteStore) -> None:
     store.probe(6)
 
 
+def test_probes_at_once_do_not_take_each_other_for_faults(store: SqliteStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(store.probe, range(200)))
+
+
 @pytest.mark.parametrize(
     ("url", "says"), [("mysql://x", "sqlite:///path"), ("", "sqlite:///path"), ("postgresql://x", "PostgreSQL")]
 )
