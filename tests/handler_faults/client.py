@@ -16,6 +16,9 @@ ACCEPTED, SEE_OTHER = 202, 303
 Cut = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, EOFError)
 """What a client sees when its handler dies."""
 
+IDLE = 2.0
+"""Seconds after which a line is opened anew: the handler closes what is idle for five."""
+
 _clients = itertools.count(1)
 
 
@@ -68,12 +71,15 @@ class Line:
 
     def __init__(self, port: int, patience: float = 60.0) -> None:
         self.port, self.patience = port, patience
+        self._last = 0.0
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
     async def ask(self, raw: bytes, before: Callable[[int], None] | None = None) -> Answer:
         """Send, and read the answer. `before`: told of the status as soon as it is there. Raises one of Cut."""
         began = time.perf_counter()
+        if began > self._last + IDLE:
+            self.close()
         try:
             return await asyncio.wait_for(self._ask(raw, before, began), self.patience)
         except BaseException:
@@ -91,6 +97,7 @@ class Line:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         length = 0 if raw.startswith(b"HEAD") else int(headers.get("content-length", "0"))
         body = await self._reader.readexactly(length) if length else b""
+        self._last = time.perf_counter()
         if headers.get("connection") == "close":
             self.close()
         return Answer(status, headers, body, time.perf_counter() - began)
@@ -151,10 +158,7 @@ async def paced(port: int, work: Iterable[Post], a_second: float, ledger: Ledger
 
     async def one(post: Post, due: float) -> None:
         line = idle.pop() if idle else Line(port)
-        try:
-            await line.ask(post.raw(), lambda status: ledger.note(post, status))
-        except Cut:  # it was idle for too long, as keep-alive has it: once more, under the same key
-            await line.ask(post.raw(), lambda status: ledger.note(post, status))
+        await line.ask(post.raw(), lambda status: ledger.note(post, status))
         found.append(time.perf_counter() - due)
         idle.append(line)
 

@@ -123,9 +123,7 @@ class Campaign:
         """Somebody reads the mails and presses the button, until it is acknowledged."""
         line = Line(0)
         while not self.over:
-            waiting = [(to, token) for to, links in self.sinks.mail.links.items() for purpose, token in links[:1]
-                       if purpose == "confirm" and to not in self.confirmed]  # fmt: skip
-            for to, token in waiting:
+            for to, token in list(self.sinks.mail.unconfirmed.items()):
                 port = next((p for p in self.ports if p), 0)
                 if not port:
                     break
@@ -137,6 +135,7 @@ class Campaign:
                     break
                 if answer.status == ACCEPTED:
                     self.confirmed.add(to)
+                    del self.sinks.mail.unconfirmed[to]
             await asyncio.sleep(0.05)
         line.close()
 
@@ -193,7 +192,8 @@ async def killed(
         f"{run.kills.total():,} kills ({struck}), {run.ledger.cuts:,} requests cut off; "
         f"{sum(w.startswith(('lost', 'forgotten', 'confirmation lost')) for w in wrong):,} lost, "
         f"{sum(' leads: ' in w or ' submissions ' in w for w in wrong):,} doubled; "
-        f"{len(rows['outbox']):,} deliveries, {sum(w.startswith('not arrived') for w in wrong):,} of them lost, "
+        f"{len(rows['outbox']):,} deliveries, {sum(w.startswith('not arrived, though done') for w in wrong):,} of them lost, "
+        f"{sum(row['state'] != 'done' for row in rows['outbox']):,} unfinished, "
         f"{judge.repeats(sinks):,} repeated under the same id"
     )
     return Verdict(measured, tuple(wrong))

@@ -47,7 +47,10 @@ class HookSink:
 
     mode: str = "ok"
     receipts: list[Receipt] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
     forged: int = 0
+    held: int = 0
+    """Connections that are kept waiting."""
     tried: int = 0
     port: int = field(default_factory=free_port)
     _server: asyncio.Server | None = None
@@ -70,7 +73,7 @@ class HookSink:
         self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1]) if length else 0)
@@ -79,8 +82,10 @@ class HookSink:
 
     async def _reader_gone(self, writer: asyncio.StreamWriter) -> None:
         """Say nothing, until the other side has had enough."""
+        self.held += 1
         while not writer.is_closing() and self.mode == "slow":
             await asyncio.sleep(0.05)
+        self.held -= 1
 
     async def _answer(self, head: str, body: bytes, writer: asyncio.StreamWriter) -> None:
         self.tried += 1
@@ -91,7 +96,7 @@ class HookSink:
         if mode == "ok":
             lines = (line.partition(": ") for line in head.split("\r\n")[1:])
             self._note({name.lower(): value for name, _, value in lines}, body)
-        writer.write(ANSWERS[mode])
+        writer.write(ANSWERS.get(mode, b""))  # "down" meanwhile: nothing
         await writer.drain()
 
     def _note(self, headers: dict[str, str], body: bytes) -> None:
@@ -100,6 +105,7 @@ class HookSink:
         wanted = base64.b64encode(tokens.mac(HOOK_SECRET.encode(), f"{id}.{stamp}.".encode() + body)).decode()
         self.forged += headers.get("webhook-signature") != f"v1,{wanted}"
         about = data["data"].get("email") or data["data"]["id"]
+        self.ids.add(id)
         self.receipts.append(Receipt(id, about, data["type"], time.monotonic()))
 
 
@@ -109,6 +115,9 @@ class MailSink:
 
     code: int = 250
     receipts: list[Receipt] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    unconfirmed: dict[str, str] = field(default_factory=dict)
+    """Links to confirm, by address, until somebody takes them away."""
     links: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     port: int = field(default_factory=free_port)
     _server: asyncio.Server | None = None
@@ -130,9 +139,12 @@ class MailSink:
             content if isinstance(content := envelope.content, bytes) else b"", policy=email.policy.default
         )
         to = envelope.rcpt_tos[0]
+        self.ids.add(message["Message-ID"])
         self.receipts.append(Receipt(message["Message-ID"], to, message["Subject"], time.monotonic()))
         text = message.get_body(("plain",)).get_content()
-        self.links[to] += _LINK.findall(text)
+        found: list[tuple[str, str]] = _LINK.findall(text)
+        self.links[to] += found
+        self.unconfirmed.update((to, token) for purpose, token in found if purpose == "confirm")
         return "250 taken"
 
     @property
@@ -158,7 +170,7 @@ class Sinks:
     @property
     def arrived(self) -> int:
         """Different deliveries that have arrived."""
-        return len({receipt.id for receipt in self.receipts})
+        return sum(len(sink.ids) for sink in self.hooks.values()) + len(self.mail.ids)
 
     def close(self) -> None:
         for sink in self.hooks.values():

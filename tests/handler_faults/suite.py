@@ -12,7 +12,7 @@ import uvloop
 
 from tests.handler_faults.fuzz import fuzzed
 from tests.handler_faults.killing import killed
-from tests.handler_faults.outside import clock_jumps, hour_down
+from tests.handler_faults.outside import clock_jumps, hanging, hour_down
 from tests.handler_faults.place import Verdict
 from tests.handler_faults.stores import disk_full, flushed, locked, many_processes
 from tests.handler_faults.visitors import canaries, scanned, slow_clients
@@ -48,7 +48,7 @@ SCENARIOS = (
         "10,000 acknowledged leads, 500 kills or more: 0 lost, 0 doubled; each delivery at least once outside, once inside",
         killed,
         {"leads": 100, "kills": 12},
-        {"leads": 10_000, "kills": 504, "patience": 600},
+        {"leads": 10_000, "kills": 504, "patience": 1800},
         (
             Control("acknowledged before the commit", ("early",), {"leads": 60, "kills": 6, "patience": 2}),
             Control("marked before it was sent", ("marked_first",), {"leads": 60, "kills": 8, "patience": 3}),
@@ -111,14 +111,20 @@ SCENARIOS = (
     ),
     Scenario(
         "destinations down for an hour",
-        "mails never late, all delivered within 10 minutes of recovery, acceptance's p95 less than 10% slower",
+        "all delivered within 10 minutes of recovery, acceptance's p95 less than 10% slower",
         hour_down,
         {"leads": 24, "steps": 12},
         {"leads": 720, "steps": 240, "rate": 50},
-        (
-            Control("all destinations share a worker", ("one_worker",), {"leads": 12, "steps": 3}),
-            Control("recovery releases no queue", ("no_release",), {"leads": 12, "steps": 6}),
-        ),
+        (Control("recovery releases no queue", ("no_release",), {"leads": 12, "steps": 6}),),
+        any_store=True,
+    ),
+    Scenario(
+        "a destination hangs",
+        "a dead webhook delays no mail",
+        hanging,
+        {"leads": 10},
+        {"leads": 50},
+        (Control("all destinations share a worker", ("one_worker",), {"leads": 10}),),
         any_store=True,
     ),
     Scenario(
