@@ -186,7 +186,9 @@ def brittle() -> None:
         if len(given) % 13 == 7:
             raise KeyError(given)
         if len(given) % 13 == 9:
-            time.sleep(1.05)
+            end = time.process_time() + 1.05
+            while time.process_time() < end:
+                pass
         return real(ctx, cleaned)
 
     handler._idempotency_key = key

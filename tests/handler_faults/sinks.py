@@ -10,6 +10,7 @@ import email.policy
 import json
 import re
 import time
+import weakref
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,7 @@ class HookSink:
     tried: int = 0
     port: int = field(default_factory=free_port)
     _server: asyncio.Server | None = None
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def start(self) -> HookSink:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=256)
@@ -72,13 +74,19 @@ class HookSink:
             self._server.close()
         self._server = None
 
+    def hang_up(self) -> None:
+        for writer in self._open:
+            writer.close()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1]) if length else 0)
             await self._answer(head.decode("latin-1"), body, writer)
         writer.close()
+        self._open.discard(writer)
 
     async def _reader_gone(self, writer: asyncio.StreamWriter) -> None:
         """Say nothing, until the other side has had enough."""
@@ -121,11 +129,22 @@ class MailSink:
     links: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     port: int = field(default_factory=free_port)
     _server: asyncio.Server | None = None
+    _open: weakref.WeakSet[SMTP] = field(default_factory=weakref.WeakSet)
 
     async def start(self) -> MailSink:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: SMTP(self, loop=loop, ident="sink"), "127.0.0.1", self.port)
+        self._server = await loop.create_server(self._answering, "127.0.0.1", self.port)
         return self
+
+    def _answering(self) -> SMTP:
+        made = SMTP(self, loop=asyncio.get_running_loop(), ident="sink")
+        self._open.add(made)
+        return made
+
+    def hang_up(self) -> None:
+        for protocol in self._open:
+            if protocol.transport is not None:
+                protocol.transport.close()
 
     def close(self) -> None:
         if self._server:
@@ -173,9 +192,10 @@ class Sinks:
         return sum(len(sink.ids) for sink in self.hooks.values()) + len(self.mail.ids)
 
     def close(self) -> None:
-        for sink in self.hooks.values():
+        sinks: list[HookSink | MailSink] = [*self.hooks.values(), self.mail]
+        for sink in sinks:
             sink.close()
-        self.mail.close()
+            sink.hang_up()
 
 
 async def open_sinks(*names: str) -> Sinks:

@@ -193,7 +193,9 @@ def play(scenario: Scenario, folder: Path, sizes: Sizes, faults: tuple[str, ...]
     chosen = store if scenario.any_store else ""
 
     async def whole() -> Verdict:
-        return await scenario.run(folder, chosen, faults, **sizes)
+        verdict = await scenario.run(folder, chosen, faults, **sizes)
+        await asyncio.sleep(0.1)  # connections that were closed go in the loop's next rounds
+        return verdict
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(whole())
