@@ -30,7 +30,8 @@ async def _still(sinks: Sinks) -> None:
 
 
 async def _mails(sinks: Sinks, count: int) -> bool:
-    return await until(lambda: _mailed(sinks) >= count, 20)
+    """Until what a load has left in the outbox is mailed."""
+    return await until(lambda: _mailed(sinks) >= count, 10 * PATIENCE)
 
 
 async def hour_down(
@@ -54,6 +55,7 @@ async def hour_down(
             await sinks.hooks[f"to_{mode}"].turn(mode)
         if rate:
             during = await paced(handler.port, posts(int(rate * 20), start=3 * 10**6), rate, ledger)
+            await _mails(sinks, 2 * ledger.statuses[ACCEPTED])
         work = posts(leads)
         late = 0
         for step in range(steps):
