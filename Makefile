@@ -15,7 +15,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c c
 # Looked for when a recipe runs, as the set-up may have just installed it.
 export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 
-.PHONY: help site setup test lint pytest golden bench edits lighthouse clean
+.PHONY: help site setup test lint pytest golden faults bench edits lighthouse serve clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,6 @@ help: ## Show this list
 site: $(VENV)/.stamp-site ## Set up, and build this site into public/
 	$(BIN)/magnetgen build
 
-.PHONY: serve
 # Opens the browser where somebody sits before one: CI is set where nobody does.
 serve: $(VENV)/.stamp-site ## Set up, and show this site while it is written; ARGS="--port 9000"
 	$(BIN)/magnetgen serve $(if $(CI),,--open) $(ARGS)
@@ -43,6 +42,9 @@ pytest: setup ## Only the tests; ARGS="-k word" chooses among them
 
 golden: $(VENV)/.stamp-test ## Write the golden trees anew
 	$(BIN)/python tests/golden/update.py
+
+faults: $(VENV)/.stamp-test ## The handler under faults, in full, into docs/reliability.md; ARGS="--only kill --limit 600"
+	$(BIN)/python -m tests.handler_faults.run --write $(ARGS)
 
 bench: $(VENV)/.stamp-site .venv-bench/.stamp bench/node_modules/.stamp ## Compare with other generators; ARGS="--sizes 100"
 	.venv-bench/bin/python bench/run.py --magnetgen $(BIN)/python $(ARGS)

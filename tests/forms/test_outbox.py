@@ -158,3 +158,17 @@ def test_two_handlers_on_one_outbox_send_everything_once(world: World) -> None:
     ids = [headers["webhook-id"] for _, headers, _ in world.hooks]
     assert len(ids) == len(set(ids)) == 40 and len(world.mails) == 40
     other.close()
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_waiting(world: World) -> None:
+    world.outcome = lambda dest: Sent(dest == "mail", "503")
+    for number in range(outbox.BREAKS_AFTER):
+        world.submit("plain", f"email=a{number}%40x.co")
+    world.runtime.deliverer.drain()
+    world.submit("plain", "email=b%40x.co")
+    world.now -= 86_400
+    assert world.runtime.deliverer.drain()["sent"] == 1  # the mail; the breaker still waits its minute
+    world.outcome = lambda dest: Sent(True, "200")
+    world.now += outbox.PROBE_SECONDS
+    world.runtime.deliverer.drain()
+    assert {row["state"] for row in world.rows("outbox")} == {"done"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ def test_every_connection_is_durable(store: SqliteStore) -> None:
         p: connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("synchronous", "foreign_keys", "secure_delete")
     }
     assert found == {"synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == journal_mode()
     connection.close()
 
 
@@ -122,6 +124,11 @@ def test_a_damaged_counter_refuses_nobody(store: SqliteStore, path: Path) -> Non
     path.with_name(path.name + "-rate").write_bytes(b"rubbish" * 1000)
     assert store.rate([Count("m:1", "k", 5, 60)], 1) == [0]
     assert store.rate([Count("m:1", "k", 5, 60)], 1) == [1]
+
+
+def test_probes_at_once_do_not_take_each_other_for_faults(store: SqliteStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(store.probe, range(200)))
 
 
 def test_functions_refuse_sqlite(path: Path) -> None:

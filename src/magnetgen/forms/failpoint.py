@@ -1,4 +1,4 @@
-"""Places where a test may end the process at once, as a power cut would: MAGNETGEN_FAILPOINT=name:count."""
+"""Places where a test may end the process at once, by SIGKILL: MAGNETGEN_FAILPOINT=name:count."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ class Smtp:
         return Sent(True, "250")
 
     def _connect(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
+        context = _tls()
         client: smtplib.SMTP
         if self.secure:
             client = smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT, context=context)
@@ -244,6 +244,12 @@ class Smtp:
             if not encrypted and self.host not in ("localhost", "127.0.0.1", "::1"):
                 raise smtplib.SMTPNotSupportedError("no password over an open line")
             client.login(self.user, self.password)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the system's certificates takes longer than a mail does."""
+    return ssl.create_default_context()
 
 
 def refused(code: int) -> Sent:

@@ -62,6 +62,7 @@ class Deliverer:
     _breakers: dict[str, Breaker] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _stopped: bool = False
+    _latest: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS, "magnetgen-send"))
 
@@ -78,6 +79,7 @@ class Deliverer:
         """Take a batch and begin to send it, each destination by a worker of its own."""
         now = self.clock()
         with self._lock:
+            self._notice_clock(now)
             skip, probe = self._closed(now)
             taken = self.store.lease(int(now * 1000), LEASE_SECONDS, BATCH, skip, probe)
             groups: dict[str, list[Delivery]] = {}
@@ -85,6 +87,16 @@ class Deliverer:
                 groups.setdefault(delivery.dest, []).append(delivery)
             self._busy |= groups.keys()
         return [self._pool.submit(self._send_all, dest, group) for dest, group in groups.items()]
+
+    def _notice_clock(self, now: float) -> None:
+        """After the clock was set back, what is due by the old one would wait until the new one has caught up."""
+        if now < self._latest - PROBE_SECONDS:
+            for dest in {*self.composer.site.destinations, *self._mail_dests()}:
+                self.store.hasten(dest, int(now * 1000))
+            for breaker in list(self._breakers.values()):
+                breaker.probe_at = min(breaker.probe_at, now + PROBE_SECONDS)
+            self._latest = now
+        self._latest = max(now, self._latest)
 
     def _closed(self, now: float) -> tuple[set[str], set[str]]:
         """Destinations that get nothing now, and those of which one delivery tries whether they are back."""

@@ -54,7 +54,7 @@ class SqliteStore(SqlStore):
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._rates = Rates(path.with_name(path.name + "-rate"))
-        connection = self._connect()
+        connection = _retrying(self._connect)
         try:
             _retrying(lambda: _create(connection, journal_mode()))
         finally:
@@ -64,7 +64,15 @@ class SqliteStore(SqlStore):
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", f"busy_timeout={BUSY_MS}"):
+        # Not remembered by the file unless it is WAL. A journal that is deleted, as is the default, may come back after a
+        # power cut and undo what was acknowledged.
+        for pragma in (
+            f"journal_mode={journal_mode()}",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            f"busy_timeout={BUSY_MS}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
@@ -91,7 +99,7 @@ class SqliteStore(SqlStore):
                     break
                 jobs.append(more)
             try:
-                connection = connection or self._connect()
+                connection = connection or _retrying(self._connect)
                 _retrying(lambda: connection.execute("BEGIN IMMEDIATE"))  # type: ignore[union-attr]  # noqa: B023
                 _commit(connection, jobs)
             except BaseException as exc:

@@ -1,0 +1,1 @@
+"""What may go wrong around a running handler, and what must hold all the same: docs/reliability.md."""
