@@ -207,7 +207,7 @@ def new_site(folder: Path, title: str | None, base_url: str) -> None:
     click.echo(f"Made {folder} with {_count(len(made), 'file')}.\nNext: cd {folder} && magnetgen build")
 
 
-@cli.command()
+@cli.command(short_help="Print a JSON Schema for your editor.")
 @click.argument("kind", type=click.Choice(["config", "page", "form", "mail"]), default="config")
 def schema(kind: str) -> None:
     """Print the JSON Schema of magnetgen.yaml, or of the front matter of a page, form or mail, for your editor."""
@@ -222,7 +222,7 @@ def schema(kind: str) -> None:
     click.echo(json.dumps(json_schema(model), ensure_ascii=False, indent=2))
 
 
-@cli.command()
+@cli.command(short_help="Take the submissions of a built site.")
 @click.option("--site", default=".", type=click.Path(file_okay=False, path_type=Path), help="The site's folder.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=8787, show_default=True, type=click.IntRange(1, 65535))
@@ -264,7 +264,7 @@ def _listen(host: str, port: int, workers: int) -> None:
     )
 
 
-@cli.command()
+@cli.command(short_help="Show the site while you write it.")
 @click.option("--site", default=".", type=click.Path(file_okay=False, path_type=Path), help="The site's folder.")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Where to listen. Others than this machine: 0.0.0.0"
@@ -299,7 +299,7 @@ def _serving(run: Callable[[Any], None]) -> None:
         _fail(exc, "text")
 
 
-@cli.command()
+@cli.command(short_help="Make a site with a whole funnel, and show it.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the browser, too.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Make the site there. [default: a temporary folder]")
@@ -340,7 +340,7 @@ def open_leads(site: Path, preview: bool, port: int, no_browser: bool) -> None:
     _serving(lambda program: program.open_inbox(site, store, port, not no_browser))
 
 
-@cli.command()
+@cli.command(short_help="Make the handler's keys.")
 @click.option("--save", is_flag=True, help="Keep them in .magnetgen/secrets, where `magnetgen handler` finds them.")
 @click.option("--site", default=".", type=click.Path(file_okay=False, path_type=Path), help="The site's folder.")
 def secrets(save: bool, site: Path) -> None:

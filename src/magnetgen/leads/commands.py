@@ -111,7 +111,7 @@ def _many(number: int, word: str, plural: str = "") -> str:
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
 
 
-@click.group()
+@click.group(short_help="See, export, count and erase leads.")
 def leads() -> None:
     """What the forms brought: the local store's, or with --url and a token any deployed handler's."""
 
