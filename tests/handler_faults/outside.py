@@ -35,11 +35,11 @@ async def _mails(sinks: Sinks, count: int) -> bool:
 
 
 async def hour_down(
-    folder: Path, store: str, faults: tuple[str, ...], leads: int, steps: int, rate: float = 0
+    folder: Path, store: str, faults: tuple[str, ...], leads: int, steps: int, rate: float = 0, stride: int = 60
 ) -> Verdict:
     """Six destinations, each with a fault of its own for an hour of the handler's clock, which goes on in steps.
 
-    Mails leave within their step. `rate`: POSTs a second to measure acceptance with.
+    Mails leave within their step. `rate`: POSTs a second to measure acceptance with; `stride`: seconds of a step after recovery.
     """
     sinks = await open_sinks("crm", *(f"to_{mode}" for mode in MODES))
     place = Place(folder, store, destinations=tuple(sinks.hooks), env=sinks.env)
@@ -68,7 +68,7 @@ async def hour_down(
         waiting = ledger.statuses[ACCEPTED] * len(sinks.hooks)
         seconds = 0
         while seconds < 2 * HOUR and _hooked(sinks) < waiting:
-            seconds += 10
+            seconds += stride
             place.set_clock(HOUR + seconds)
             await _still(sinks)
             if seconds > MINUTES_10 and faults:
@@ -147,7 +147,7 @@ async def clock_jumps(folder: Path, store: str, faults: tuple[str, ...], leads: 
             number += 2 * leads
             seconds = 0
             while seconds < MINUTES_10 and sinks.arrived < 3 * number:
-                seconds += 40
+                seconds += 100
                 place.set_clock(jump + seconds)
                 await _still(sinks)
             if sinks.arrived < 3 * number:

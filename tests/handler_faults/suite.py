@@ -114,7 +114,7 @@ SCENARIOS = (
         "all delivered within 10 minutes of recovery, acceptance's p95 less than 10% slower",
         hour_down,
         {"leads": 24, "steps": 12},
-        {"leads": 720, "steps": 240, "rate": 50},
+        {"leads": 720, "steps": 240, "rate": 50, "stride": 10},
         (Control("recovery releases no queue", ("no_release",), {"leads": 12, "steps": 6}),),
         any_store=True,
     ),
