@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from magnetgen.forms.records import Changes, Count, Idem, LeadQuery, Load
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store import StoreUnavailable, open_store
-from magnetgen.forms.store.sqlite import SqliteStore, journal_mode
+from magnetgen.forms.store.sqlite import SqliteStore, journal_mode, make_private
 from tests.forms.rows import CANARY, delivery, lead, see, sent, write
 
 
@@ -140,3 +142,15 @@ def test_functions_refuse_sqlite(path: Path) -> None:
 def test_other_stores_are_refused(url: str, says: str) -> None:
     with pytest.raises(SiteFault, match=says):
         open_store(url)
+
+
+def test_opening_a_store_again_lets_go_of_no_lock(store: SqliteStore, path: Path) -> None:
+    """Closing any descriptor of a file drops all locks that the process has on it (fcntl)."""
+    holding = store._connect()
+    holding.execute("BEGIN EXCLUSIVE")
+    make_private(path)
+    rest = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+    other = subprocess.run([sys.executable, "-c", rest, str(path)], capture_output=True, text=True, check=False)
+    assert "database is locked" in other.stderr
+    holding.execute("ROLLBACK")
+    holding.close()

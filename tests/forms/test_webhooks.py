@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from magnetgen.forms import webhooks
-from magnetgen.forms.mail import Sent
+from magnetgen.forms.mail import Sent, tls
 from magnetgen.forms.records import Delivery
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.webhooks import Hook
@@ -134,8 +134,12 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secure: tuple[str, Pat
     assert server.got == []
 
 
-def test_tls(secure: tuple[str, Path], server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls(
+    secure: tuple[str, Path], server: Server, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(secure[1]))
+    tls.cache_clear()
+    request.addfinalizer(tls.cache_clear)
     assert webhooks.HttpPoster().post(secure[0], {"x-y": "z"}, b"{}") == Sent(True, "200")
     assert [(path, headers["x-y"], body) for path, headers, body in server.got] == [("/in", "z", b"{}")]
     monkeypatch.setattr(webhooks, "TIMEOUT", 0.3)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
+from magnetgen.forms.mail import tls
 from magnetgen.forms.site import Challenge
 
 TURNSTILE = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
@@ -53,7 +53,7 @@ class Verifier:
         parts = urlsplit(self.url)
         host = parts.hostname or ""
         connection = (
-            http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT, context=ssl.create_default_context())
+            http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT, context=tls())
             if parts.scheme == "https"
             else http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT)
         )

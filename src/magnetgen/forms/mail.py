@@ -220,7 +220,7 @@ class Smtp:
         return Sent(True, "250")
 
     def _connect(self) -> smtplib.SMTP:
-        context = _tls()
+        context = tls()
         client: smtplib.SMTP
         if self.secure:
             client = smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT, context=context)
@@ -247,7 +247,7 @@ class Smtp:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """Made once: reading the system's certificates takes longer than a mail does."""
     return ssl.create_default_context()
 

@@ -9,7 +9,6 @@ import io
 import json
 import re
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from magnetgen.forms import tokens
-from magnetgen.forms.mail import Sent
+from magnetgen.forms.mail import Sent, tls
 from magnetgen.forms.records import Delivery, Lead
 from magnetgen.forms.site import SiteFault
 
@@ -143,7 +142,7 @@ def _connection(url: str, seconds: float) -> http.client.HTTPConnection:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "https":
-        return http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=ssl.create_default_context())
+        return http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=tls())
     return http.client.HTTPConnection(host, parts.port, timeout=seconds)
 
 

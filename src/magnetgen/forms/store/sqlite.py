@@ -6,6 +6,7 @@ one `COMMIT`, so that the disk's rate of commits does not bound the rate of lead
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import random
@@ -47,7 +48,7 @@ class SqliteStore(SqlStore):
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        make_private(path)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -157,6 +158,12 @@ class SqliteStore(SqlStore):
         for connection in self._readers:
             _discard(connection)
         self._rates.close()
+
+
+def make_private(path: Path) -> None:
+    """Make the file, for its owner only. One that is there is not opened: closing it would let go of SQLite's locks."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _create(connection: sqlite3.Connection, journal: str) -> None:
