@@ -146,6 +146,35 @@ def test_what_was_accepted_is_sent_at_once(world: World) -> None:
     assert len(world.mails) == len(world.hooks) == 1
 
 
+@pytest.mark.parametrize("steps", range(12))
+def test_it_ends_at_whatever_moment_it_is_told_to(steps: int, world: World) -> None:
+    """A cancellation that met a wake-up was forgotten once, and the handler went on for ever."""
+
+    async def scenario() -> set[asyncio.Task[None]]:
+        app, told = App(world.runtime), asyncio.Queue[str]()
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": await told.get()}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        life = asyncio.create_task(app({"type": "lifespan"}, receive, send))
+        told.put_nowait("lifespan.startup")
+        while not sent:
+            await asyncio.sleep(0)
+        told.put_nowait("lifespan.shutdown")
+        app.kick()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+            app.kick()
+        await life
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(scenario()) == set()
+
+
 @pytest.mark.parametrize(
     ("forwarded", "proxies", "client"),
     [("1.1.1.1", 0, "9.9.9.9"), ("1.1.1.1", 1, "1.1.1.1"), ("6.6.6.6, 1.1.1.1", 1, "1.1.1.1"),

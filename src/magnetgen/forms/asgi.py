@@ -59,7 +59,8 @@ class App:
         """One request."""
         request = self._request(scope)
         try:
-            body = await asyncio.wait_for(read_body(receive), self.body_seconds)
+            async with asyncio.timeout(self.body_seconds):
+                body = await read_body(receive)
         except TimeoutError:
             response = runtime.refusal(self.runtime, request, 408, "timeout").with_headers(("connection", "close"))
         else:
@@ -127,9 +128,10 @@ class App:
                     self._reviewing = asyncio.create_task(self._review())
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                for task in (self._task, self._reviewing):
-                    if task:
-                        task.cancel()
+                ending = [task for task in (self._task, self._reviewing) if task]
+                for task in ending:
+                    task.cancel()
+                await asyncio.gather(*ending, return_exceptions=True)
                 await asyncio.to_thread(self.runtime.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -138,8 +140,10 @@ class App:
         """Begin what is due, right after a commit and every few seconds."""
         tick = 0
         while True:
+            # Not wait_for: until Python 3.12 it forgets a cancellation that meets what it waits for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
             tick += 1
             try:
