@@ -187,7 +187,7 @@ def test_what_is_held_for_more_than_the_challenge_stays_held(world: World, cloud
     world.submit("news", "email=fast%40x.co&_mg_t=10&cf-turnstile-response=tok")
     cloudflare.say()
     world.runtime.drain()
-    assert (only(world)["status"], only(world)["reason"], only(world)["source"]) == ("held", "time", {})
+    assert (only(world)["status"], only(world)["reason"], only(world)["source"]) == ("held", "time", {"took_ms": 10})
 
 
 def test_the_answer_is_shown_to_nobody_and_erased_with_the_rest(world: World, cloudflare: Cloudflare) -> None:

@@ -66,9 +66,9 @@ def submit(ctx: Context, form: Form, draft: Draft) -> tuple[Load, Decide]:
     """One transaction: the answer's record, the submission, the lead, and what is to be sent."""
     sent, now = draft.submission, ctx.ms
     bucket = now // BUCKET_MS
-    derived = [
-        tokens.derived_idempotency(ctx.keys, form.name, sent.email, draft.fingerprint, n) for n in (bucket, bucket - 1)
-    ]
+    # What a machine sent, or a person too fast, must not swallow the same answers of a person.
+    mark = draft.fingerprint if sent.status == ACCEPTED else f"{draft.fingerprint}/{sent.status}"
+    derived = [tokens.derived_idempotency(ctx.keys, form.name, sent.email, mark, n) for n in (bucket, bucket - 1)]
     keys = (draft.key,) if draft.key else tuple(derived)
     lead_id, nonce = ctx.new_id(), ctx.random(16)
 
