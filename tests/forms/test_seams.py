@@ -221,6 +221,38 @@ def test_what_a_trap_caught_swallows_no_person_with_the_same_answers(world: Worl
     assert len(world.rows("leads")) == 1
 
 
+ADMIN = {"authorization": f"Bearer {KEYS.admin}", "content_type": "application/json"}
+
+
+def release(world: World) -> int:
+    [id] = [row["id"] for row in world.rows("submissions") if row["status"] != "accepted"]
+    return world.request("POST", f"/admin/submissions/{id}/release", b"", **ADMIN).status
+
+
+@pytest.mark.parametrize(("name", "link"), [("plain", False), ("double", True)])
+def test_what_is_released_late_overwrites_nothing_newer(world: World, name: str, link: bool) -> None:
+    world.submit(name, "email=ANA%40x.co&first_name=Old&_mg_t=10")
+    world.now += 60
+    world.submit(name, "email=ana%40x.co&first_name=New&_mg_t=9000")
+    world.now += 60
+    assert release(world) == 200
+    if link:
+        token = tokens.issue(KEYS, tokens.CONFIRM, name, world.rows("leads")[0]["id"], world.now, bytes(16))
+        assert world.request("POST", f"/confirm/{token}").status == 303
+    assert [(row["email"], row["data"]["first_name"]) for row in world.rows("leads")] == [("ana@x.co", "New")]
+
+
+def test_without_a_consent_that_the_form_demands_nothing_is_released(world: World) -> None:
+    world.submit("news", "email=ana%40x.co&_mg_hp=x")
+    assert release(world) == 422
+    assert world.rows("leads") == []
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "1_0", "%D9%A3", "-1"])
+def test_a_limit_is_plain_digits(world: World, limit: str) -> None:
+    assert world.request("GET", f"/admin/leads?limit={limit}", b"", **ADMIN).status == 400
+
+
 def test_many_choices_too_stay_below_20_kb(tmp_path: Path) -> None:
     options = [f"{'é' * 190}{number:02}" for number in range(10)]
     boxes = [{"name": f"c{n}", "type": "checkbox", "options": options, "max": 200} for n in range(6)]

@@ -46,7 +46,7 @@ def answer(at: Runtime, event: Event, request_id: str) -> dict[str, Any]:
         return at.drain()
     request = as_request(event, request_id, at.proxies)
     response = at.answer(request)
-    if response.file and response.file.length > FILE_MAX:
+    if response.file and response.file.length > FILE_MAX and request.method != "HEAD":
         log.event("asset_too_large", id=request.id, limit=FILE_MAX)
         response = runtime.refusal(at, request, 503, "store_unavailable")
     result = as_result(response, _reader(at), request.method)
