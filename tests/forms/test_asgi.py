@@ -62,6 +62,7 @@ def test_a_slow_client_is_refused_in_time(world: World) -> None:
     app = App(world.runtime)
     app.body_seconds = 0.1
     sent = asyncio.run(call(app, "POST", "/forms/plain", [chunk(b"e", True), 5.0, chunk(b"")], **SCRIPT))
+    assert (b"access-control-allow-origin", b"https://site.example") in sent[0]["headers"]
     assert sent[0]["status"] == 408 and json.loads(sent[1]["body"])["code"] == "timeout"
     assert world.rows("leads") == []
 

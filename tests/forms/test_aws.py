@@ -87,6 +87,16 @@ def test_a_file_too_large_for_lambda_says_so(world: World, monkeypatch: pytest.M
     assert aws.answer(world.runtime, v2("GET", f"/download/{token}"), "")["statusCode"] == 503
 
 
+def test_a_file_too_large_for_lambda_can_still_be_asked_about(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "FILE_MAX", 10)
+    token = json.loads(world.submit("book", "email=a%40b.example&_mg_t=9000").body)["next"].partition("#")[2]
+    event: Any = {"requestContext": {"http": {"method": "GET", "sourceIp": ""}}, "rawPath": f"/api/download/{token}"}
+    found = aws.answer(world.runtime, event, "r")
+    assert (found["statusCode"], found["headers"]["retry-after"]) == (503, "60")
+    event["requestContext"]["http"]["method"] = "HEAD"
+    assert aws.answer(world.runtime, event, "r")["statusCode"] == 200
+
+
 def test_a_schedule_drains(world: World) -> None:
     world.submit("plain", "email=a%40x.co")
     assert aws.answer(world.runtime, {"source": "aws.events", "detail-type": "Scheduled Event"}, "") == {

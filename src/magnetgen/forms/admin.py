@@ -155,7 +155,8 @@ def _given(text: str, names: set[str]) -> dict[str, str]:
 
 
 def _limit(given: dict[str, str], default: int) -> int:
-    limit = int(given.get("limit") or default)
+    text = given.get("limit") or str(default)
+    limit = int(text) if re.fullmatch("[0-9]{1,3}", text) else 0
     if not 1 <= limit <= LIMIT_MAX:
         raise ValueError
     return limit

@@ -44,9 +44,9 @@ def answer(at: Runtime, event: Event, request_id: str) -> dict[str, Any]:
     """One event. A schedule's (no HTTP in it) sends what is due."""
     if "requestContext" not in event:
         return at.drain()
-    request = as_request(event, request_id)
+    request = as_request(event, request_id, at.proxies)
     response = at.answer(request)
-    if response.file and response.file.length > FILE_MAX:
+    if response.file and response.file.length > FILE_MAX and request.method != "HEAD":
         log.event("asset_too_large", id=request.id, limit=FILE_MAX)
         response = runtime.refusal(at, request, 503, "store_unavailable")
     result = as_result(response, _reader(at), request.method)
@@ -63,7 +63,7 @@ def _send(at: Runtime) -> None:
         log.event("outbox_unavailable")
 
 
-def as_request(event: Event, request_id: str = "") -> Request:
+def as_request(event: Event, request_id: str = "", proxies: int = 0) -> Request:
     """A request from an event of either payload version."""
     context = event["requestContext"]
     if "http" in context:
@@ -79,7 +79,15 @@ def as_request(event: Event, request_id: str = "") -> Request:
         query = urlencode([(name, value) for name, values in pairs.items() for value in values])
         method, path = event["httpMethod"], event.get("path", "/")
         client = context.get("identity", {}).get("sourceIp", "")
-    return Request(method, unquote(path), _headers(event), _body(event), query, client, request_id)
+    headers = _headers(event)
+    client = _client(client, headers.get("x-forwarded-for", ""), proxies)
+    return Request(method, unquote(path), headers, _body(event), query, client, request_id)
+
+
+def _client(peer: str, forwarded: str, proxies: int) -> str:
+    """AWS adds the peer to the list of those before it, as the last of them."""
+    before, _, last = forwarded.rpartition(",")
+    return runtime.client_address(peer, before if last.strip() == peer else forwarded, proxies)
 
 
 def _headers(event: Event) -> dict[str, str]:

@@ -30,6 +30,8 @@ Verdict = tuple[str, str]
 """A submission's status, and why."""
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,128}")
+_PORT = re.compile(r"^(?:\[([0-9A-Fa-f:.%]+)\]|([0-9.]+))(?::[0-9]{1,5})?$")
+"""Some proxies write a client's port, too."""
 _ALLOWED_HEADERS = "Content-Type, Idempotency-Key"
 
 
@@ -76,7 +78,7 @@ def complete(ctx: Context, response: Response) -> Response:
 def _dispatch(ctx: Context, form: Form | None) -> Steps:
     path = _local_path(ctx)
     route = _route(path, form) if path is not None else None
-    if route is None:
+    if route is None or ((path or "").startswith("/admin/") and not ctx.keys.admin):
         raise Problem(404, "unknown_form" if (path or "").startswith("/forms/") else "not_found")
     if ctx.request.method not in route.methods:
         raise Problem(405, "method", headers=(("allow", ", ".join(route.methods)),))
@@ -208,7 +210,7 @@ def _rate(ctx: Context, form: Form) -> Generator[Effect, Any, None]:
 def network(address: str) -> str:
     """An IPv4 address, or an IPv6 network of 64 bits: what one client may have."""
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        found = ipaddress.ip_address(_PORT.sub(r"\1\2", address).partition("%")[0])
     except ValueError:
         return "unknown"
     if isinstance(found, ipaddress.IPv6Address):

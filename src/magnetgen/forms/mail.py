@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from functools import cache
 from html import escape
@@ -32,6 +32,22 @@ from magnetgen.forms.tokens import Keys
 TIMEOUT = 15
 CANCELLED = "cancelled"
 _BREAKS = re.compile(r"[\r\n]")
+_ENCODED = re.compile(r"=\?")
+"""How an encoded word begins (RFC 2047): in an address it may be decoded on the way, and be other addresses then."""
+_WHOLE = ("list-unsubscribe", "message-id")
+
+
+class _Whole(EmailPolicy):
+    """Does not fold addresses of links: as encoded words, no mail program finds the link in them (RFC 8058)."""
+
+    def fold(self, name: str, value: str) -> str:
+        return f"{name}: {value}{self.linesep}" if name.lower() in _WHOLE else super().fold(name, value)
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        return self.fold(name, value).encode() if name.lower() in _WHOLE else super().fold_binary(name, value)
+
+
+_POLICY = _Whole(linesep="\r\n")
 
 
 class Refused(Exception):
@@ -85,9 +101,9 @@ class Composer:
         kind, form = delivery.kind.removeprefix("mail:"), self.site.forms.get(delivery.form)
         if form is None or (lead is None and kind != "held"):
             raise Refused(CANCELLED)
-        if lead and kind == "welcome" and lead.status == UNSUBSCRIBED:
-            raise Refused(CANCELLED)
         to_owner = delivery.dest.startswith("email:")
+        if lead and not to_owner and _ended_since(lead, delivery, kind):
+            raise Refused(CANCELLED)
         recipient = delivery.dest.removeprefix("email:") if to_owner else lead.email if lead else ""
         holes = self._holes(kind, form, lead, delivery, now)
         return self._message(kind, form, recipient, holes, delivery, lead, now)
@@ -139,16 +155,16 @@ class Composer:
         now: float,
     ) -> EmailMessage:
         template = self._template(kind, form)
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=_POLICY)
         try:
             message["From"] = address(template.get("from") or self.sender)
-            message["To"] = address(recipient)
+            message["To"] = _undisguised(recipient)
             # A field may hold line breaks; a subject is one line.
             message["Subject"] = " ".join(fill(template["subject"], holes).split())
             message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
             # The same over all attempts, so a mailbox can tell a repetition.
             message["Message-ID"] = f"<{delivery.id}@{urlsplit(self.site.public_url).hostname or 'localhost'}>"
-            if lead and kind == "notify":
+            if lead and kind == "notify" and not _ENCODED.search(lead.email):
                 message["Reply-To"] = address(lead.email)
             if kind in ("deliver", "welcome"):
                 message["List-Unsubscribe"] = f"<{holes['unsubscribe_url']}>"
@@ -165,6 +181,13 @@ class Composer:
         return message
 
 
+def _ended_since(lead: Lead, delivery: Delivery, kind: str) -> bool:
+    """Who unsubscribes while a mail is under way does not get it; who asks for the thing afterwards does."""
+    if lead.status != UNSUBSCRIBED:
+        return False
+    return kind == "welcome" or (lead.unsubscribed_at is not None and delivery.created_at < lead.unsubscribed_at)
+
+
 def address(text: str) -> Address:
     """`Name <local@domain>` → an address. Raises ValueError for anything with a line break, and for no address."""
     name, plain = parseaddr(text)
@@ -172,6 +195,12 @@ def address(text: str) -> Address:
     if _BREAKS.search(text) or not at or not local or not domain:
         raise ValueError("no address")
     return Address(name, local, domain)
+
+
+def _undisguised(recipient: str) -> Address:
+    if _ENCODED.search(recipient):
+        raise ValueError("an encoded word")
+    return address(recipient)
 
 
 def _fields(lead: Lead) -> dict[str, str]:
@@ -209,8 +238,11 @@ class Smtp:
 
     def send(self, message: EmailMessage) -> Sent:
         try:
-            with self._connect() as client:
+            client = self._connect()
+            try:
                 client.send_message(message)
+            finally:
+                _leave(client)
         except smtplib.SMTPRecipientsRefused as exc:
             return replace(refused(next(iter(exc.recipients.values()))[0]), item=True)
         except smtplib.SMTPResponseException as exc:
@@ -244,6 +276,14 @@ class Smtp:
             if not encrypted and self.host not in ("localhost", "127.0.0.1", "::1"):
                 raise smtplib.SMTPNotSupportedError("no password over an open line")
             client.login(self.user, self.password)
+
+
+def _leave(client: smtplib.SMTP) -> None:
+    """Say goodbye; what the server answers to that changes nothing about the mail."""
+    try:
+        client.quit()
+    except (smtplib.SMTPException, OSError):
+        client.close()
 
 
 @cache

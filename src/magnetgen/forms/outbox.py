@@ -24,6 +24,8 @@ JITTER = 0.2
 BATCH = 8
 LEASE_SECONDS = BATCH * 15 + 30
 """Longer than a batch can take: nobody else takes what is still being sent."""
+LEASE_MARGIN = 30
+"""Seconds before a lease runs out in which nothing more is begun under it."""
 BREAKS_AFTER = 5
 PROBE_SECONDS = 60
 WORKERS = 8
@@ -40,11 +42,11 @@ class Breaker:
     def open(self) -> bool:
         return self.failures >= BREAKS_AFTER
 
-    def note(self, ok: bool, now: float) -> bool:
-        """Remember an outcome; True if it was open and now is not."""
+    def note(self, ok: bool, now: float, wait: float = 0.0) -> bool:
+        """Remember an outcome; True if it was open and now is not. `wait`: seconds that the destination asks for."""
         was_open = self.open
         self.failures = 0 if ok else self.failures + 1
-        self.probe_at = now + PROBE_SECONDS
+        self.probe_at = now + max(PROBE_SECONDS, wait)
         return was_open and ok
 
 
@@ -86,7 +88,8 @@ class Deliverer:
             for delivery in taken:
                 groups.setdefault(delivery.dest, []).append(delivery)
             self._busy |= groups.keys()
-        return [self._pool.submit(self._send_all, dest, group) for dest, group in groups.items()]
+        until = now + LEASE_SECONDS - LEASE_MARGIN
+        return [self._pool.submit(self._send_all, dest, group, until) for dest, group in groups.items()]
 
     def _notice_clock(self, now: float) -> None:
         """After the clock was set back, what is due by the old one would wait until the new one has caught up."""
@@ -110,11 +113,11 @@ class Deliverer:
         owners = {dest for form in self.composer.site.forms.values() for dest in form.spec.notify if ":" in dest}
         return {"mail", *owners}
 
-    def _send_all(self, dest: str, group: list[Delivery]) -> dict[str, int]:
+    def _send_all(self, dest: str, group: list[Delivery], until: float) -> dict[str, int]:
         done = {"sent": 0, "failed": 0}
         try:
             for delivery in group:
-                if self._stopped:
+                if self._stopped or self.clock() > until:
                     break  # its lease runs out, and another takes it
                 done["sent" if self._send(delivery) else "failed"] += 1
         except StoreUnavailable:
@@ -135,7 +138,7 @@ class Deliverer:
         now = self.clock()
         self._mark(delivery, sent, now)
         if not (sent.permanent or sent.item):
-            recovered = self._breakers.setdefault(delivery.dest, Breaker()).note(sent.ok, now)
+            recovered = self._breakers.setdefault(delivery.dest, Breaker()).note(sent.ok, now, sent.retry_after)
             if recovered:
                 self.store.hasten(delivery.dest, int(now * 1000))
         return sent.ok
@@ -172,6 +175,9 @@ class Deliverer:
 
     def next_at(self, delivery: Delivery, sent: Sent, now: float) -> int | None:
         """When a failed delivery is tried again, in ms; None: never by itself."""
+        if delivery.next_at > now * 1000:
+            # It was a probe, before its time: its turn comes as if there had been none.
+            return max(delivery.next_at, int((now + sent.retry_after) * 1000))
         if delivery.attempts > len(DELAYS):
             return None
         delay = DELAYS[delivery.attempts - 1] * self.jitter.uniform(1 - JITTER, 1 + JITTER)

@@ -13,6 +13,8 @@ from magnetgen.forms.site import Form
 
 BODY_MAX = 20_000
 """Bytes of a webhook's body."""
+FIELDS_MAX = 15_000
+"""Bytes of the fields in a body that is shortened."""
 MAIL = "mail"
 """The destination of mails to leads; mails to the owner have `email:ADDRESS`."""
 
@@ -86,6 +88,9 @@ def _shortened(data: dict[str, Any]) -> dict[str, Any]:
     """Long answers end early; the whole of them is in the store."""
     fields = {k: v[:200] if isinstance(v, str) else [x[:200] for x in v][:20] for k, v in data["fields"].items()}
     kept = dict(list(fields.items())[:15])
+    # Answers with many choices can still be too much, all of them together.
+    while kept and len(json.dumps(kept, ensure_ascii=False).encode()) > FIELDS_MAX:
+        kept.popitem()
     return {**data, "fields": kept, "consent": data["consent"][:10], "truncated": True}
 
 

@@ -66,9 +66,9 @@ def submit(ctx: Context, form: Form, draft: Draft) -> tuple[Load, Decide]:
     """One transaction: the answer's record, the submission, the lead, and what is to be sent."""
     sent, now = draft.submission, ctx.ms
     bucket = now // BUCKET_MS
-    derived = [
-        tokens.derived_idempotency(ctx.keys, form.name, sent.email, draft.fingerprint, n) for n in (bucket, bucket - 1)
-    ]
+    # What a machine sent, or a person too fast, must not swallow the same answers of a person.
+    mark = draft.fingerprint if sent.status == ACCEPTED else f"{draft.fingerprint}/{sent.status}"
+    derived = [tokens.derived_idempotency(ctx.keys, form.name, sent.email, mark, n) for n in (bucket, bucket - 1)]
     keys = (draft.key,) if draft.key else tuple(derived)
     lead_id, nonce = ctx.new_id(), ctx.random(16)
 
@@ -165,11 +165,15 @@ def _new_lead(sent: Submission, id: str, status: str) -> Lead:
 def _applied(lead: Lead, submissions: tuple[Submission, ...], confirmed_at: int | None = None) -> Lead:
     """The lead with what was sent: later answers win, and a purpose once agreed to stays agreed to."""
     for sent in submissions:
+        # What was held while the lead came in by another submission is older, though it is released later.
+        older = sent.created_at < lead.created_at
+        data = {**sent.fields, **lead.data} if older else {**lead.data, **sent.fields}
         consent = {record["name"]: record for record in lead.consent}
         for record in sent.consent:
             if record["given"] or not consent.get(record["name"], {}).get("given"):
                 consent[record["name"]] = record
-        lead = replace(lead, data={**lead.data, **sent.fields}, consent=tuple(consent.values()), email=sent.email)
+        email = lead.email if older else sent.email
+        lead = replace(lead, data=data, consent=tuple(consent.values()), email=email)
     if confirmed_at is not None:
         stamped = ({**r, "confirmed_at": iso(confirmed_at)} if r["given"] else dict(r) for r in lead.consent)
         lead = replace(lead, consent=tuple(stamped), confirmed_at=confirmed_at)
@@ -276,13 +280,20 @@ def release(ctx: Context, id: str) -> tuple[Load, Decide]:
             return Changes(Outcome({}, fault="not_found"))
         if sent.status == ACCEPTED:
             return Changes(Outcome({"status": ACCEPTED, "lead": sent.lead or ""}, replayed=True))
-        if not sent.email_key:
+        if not sent.email_key or _lacks(form, sent):
             return Changes(Outcome({}, fault="validation"))
         passed = replace(sent, status=ACCEPTED, reason="released", source=shown_source(sent.source))
         changes = accept(ctx, form, passed, found, lead_id)
         return replace(changes, answer=Outcome({"status": ACCEPTED, "lead": changes.leads[0].id}), now=ctx.ms)
 
     return Load(submission=id, mails_since=ctx.ms - DAY_MS), decide
+
+
+def _lacks(form: Form, sent: Submission) -> bool:
+    """A quarantined submission was stored with its faults; what the form demands, no release can supply."""
+    given = {record["name"] for record in sent.consent if record["given"]}
+    fields = (field.name for field in form.spec.fields if field.required and field.name not in sent.fields)
+    return any(fields) or any(purpose.required and purpose.name not in given for purpose in form.spec.consent)
 
 
 def stay_held(id: str, reason: str) -> tuple[Load, Decide]:

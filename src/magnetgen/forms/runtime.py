@@ -15,7 +15,7 @@ from typing import Any
 from magnetgen.forms import challenge, destinations, effects, handler, held, log, mail, mail_api, webhooks
 from magnetgen.forms import site as sites
 from magnetgen.forms.effects import Effect
-from magnetgen.forms.http import Context, Request, Response, finish
+from magnetgen.forms.http import Context, Request, Response
 from magnetgen.forms.mail import Composer, Transport
 from magnetgen.forms.outbox import Deliverer
 from magnetgen.forms.site import Asset, Site, SiteFault
@@ -183,7 +183,8 @@ def refusal(runtime: Runtime, request: Request, status: int, code: str) -> Respo
     from magnetgen.forms.http import Problem, problem
 
     ctx = Context(runtime.site, runtime.keys, request, runtime.clock(), runtime.random)
-    return _logged(ctx, finish(ctx, problem(ctx, Problem(status, code))))
+    headers = (("retry-after", "60"),) if status == 503 else ()
+    return _logged(ctx, handler.complete(ctx, problem(ctx, Problem(status, code, headers=headers))))
 
 
 def client_address(peer: str, forwarded: str, proxies: int) -> str:

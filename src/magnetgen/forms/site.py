@@ -123,6 +123,21 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _public(url: str) -> str:
+    """MAGNETGEN_PUBLIC_URL as browsers would write it: pages' origins are compared with it. Raises SiteFault."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host.isascii() or not host or parts.query or parts.fragment:
+        raise SiteFault("MAGNETGEN_PUBLIC_URL is to be the handler's address: https://example.com/api")
+    host = f"[{host}]" if ":" in host else host
+    end = f":{port}" if port not in (None, {"http": 80, "https": 443}[parts.scheme]) else ""
+    return f"{parts.scheme}://{host}{end}{parts.path.rstrip('/')}"
+
+
 def load(text: bytes | str, public_url: str = "") -> Site:
     """Read forms.json. `public_url` overrides the build's. Raises SiteFault."""
     try:
@@ -149,7 +164,7 @@ def from_data(data: Any, public_url: str = "") -> Site:
 def _site(data: dict[str, Any], public_url: str) -> Site:
     return Site(
         base_url=data["base_url"],
-        public_url=(public_url or data["public_url"]).rstrip("/"),
+        public_url=_public(public_url) if public_url else data["public_url"].rstrip("/"),
         origins=frozenset(data["origins"]),
         title=data.get("title") or urlsplit(data["base_url"]).netloc,
         forms={name: _form(name, entry, data["base_url"]) for name, entry in data["forms"].items()},

@@ -74,13 +74,17 @@ def lease(
     probe: Collection[str],
     lock: str = "",
 ) -> list[Delivery]:
-    """Take what is due, and one delivery of each destination that is to be probed."""
+    """Take what is due, and one delivery of each destination that is to be probed.
+
+    A probe before its time is none of the attempts after which a delivery is dead.
+    """
     take = (
-        "UPDATE outbox SET state='leased', attempts=attempts+1, lease_owner=?, lease_until=? WHERE id=? "
+        "UPDATE outbox SET state='leased', lease_owner=?, lease_until=?, "
+        "attempts=attempts + CASE WHEN next_at<=? OR attempts=0 THEN 1 ELSE 0 END WHERE id=? "
         f"RETURNING {_COLUMNS}"
     )
     ids = takeable(connection, now, limit, skip, probe, lock)
-    return [_as_delivery(connection.execute(take, (owner, now + seconds * 1000, id)).fetchone()) for id in ids]
+    return [_as_delivery(connection.execute(take, (owner, now + seconds * 1000, now, id)).fetchone()) for id in ids]
 
 
 def finish(connection: Connection, id: str, code: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from magnetgen.forms import failpoint
-from magnetgen.forms.records import Count, Delivery
+from magnetgen.forms.records import Changes, Count, Decide, Delivery, Load, Snapshot
 from magnetgen.forms.store import StoreUnavailable, outbox_sql, schema
 from magnetgen.forms.store.connection import Connection
 from magnetgen.forms.store.rates import Rates
@@ -54,6 +54,7 @@ class SqliteStore(SqlStore):
         self._closed = False
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+        self._erased = False
         self._rates = Rates(path.with_name(path.name + "-rate"))
         connection = _retrying(self._connect)
         try:
@@ -102,12 +103,26 @@ class SqliteStore(SqlStore):
             try:
                 connection = connection or _retrying(self._connect)
                 _retrying(lambda: connection.execute("BEGIN IMMEDIATE"))  # type: ignore[union-attr]  # noqa: B023
-                _commit(connection, jobs)
+                _commit(connection, jobs, self._forget)
             except BaseException as exc:
                 _settle(jobs, exc)
                 _discard(connection)
                 connection = None
         _discard(connection)
+
+    def submit(self, load: Load, decide: Decide) -> Future[Any]:
+        def noting(found: Snapshot) -> Changes:
+            changes = decide(found)
+            self._erased |= bool(changes.erase)
+            return changes
+
+        return super().submit(load, noting)
+
+    def _forget(self, connection: Connection) -> None:
+        """After an erasure, empty the log too: it still has the pages as they were. A reader may delay it."""
+        if self._erased:
+            row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._erased = bool(row and row[0])
 
     # Reading
 
@@ -178,7 +193,7 @@ def _create(connection: sqlite3.Connection, journal: str) -> None:
     connection.execute("COMMIT")
 
 
-def _commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
+def _commit(connection: sqlite3.Connection, jobs: list[Job], after: Callable[[Connection], None]) -> None:
     """Run the jobs, each in a savepoint; answer them after the one commit."""
     failpoint.hit("begin")
     outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
@@ -198,6 +213,9 @@ def _commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
     # A reader may still hold its lock; the transaction stays open meanwhile.
     _retrying(lambda: connection.execute("COMMIT"))
     failpoint.hit("committed")
+    # It is durable, whatever becomes of the rest.
+    with contextlib.suppress(sqlite3.Error):
+        after(connection)
     for future, answer, fault in outcomes:
         if fault is not None:
             future.set_exception(fault)
