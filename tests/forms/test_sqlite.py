@@ -154,3 +154,31 @@ def test_opening_a_store_again_lets_go_of_no_lock(store: SqliteStore, path: Path
     assert "database is locked" in other.stderr
     holding.execute("ROLLBACK")
     holding.close()
+
+
+def test_closing_waits_for_who_reads(path: Path) -> None:
+    """A connection that is closed under a reader takes the process with it; so this runs in one of its own."""
+    program = """
+import sys, threading
+from pathlib import Path
+from magnetgen.forms.records import LeadQuery
+from magnetgen.forms.store import StoreUnavailable
+from magnetgen.forms.store.sqlite import SqliteStore
+
+def read(store):
+    try:
+        while True:
+            store.leads(LeadQuery())
+            store.lease(0, 1, 1, (), ())
+    except StoreUnavailable:
+        pass
+
+for turn in range(40):
+    store = SqliteStore(Path(sys.argv[1]))
+    threads = [threading.Thread(target=read, args=(store,)) for _ in range(4)]
+    for thread in threads: thread.start()
+    store.close()
+    for thread in threads: thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

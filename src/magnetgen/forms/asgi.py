@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from magnetgen.forms import decode, failpoint, log, runtime
 from magnetgen.forms.http import FilePart, Request, Response
@@ -24,6 +24,7 @@ REVIEW_SECONDS = 15.0
 """How often the challenge's verifier is asked again about what it could not judge."""
 CHUNK = 65_536
 
+T = TypeVar("T")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -147,9 +148,9 @@ class App:
             self._wake.clear()
             tick += 1
             try:
-                await asyncio.to_thread(self._start_all)
+                await _to_its_end(self._start_all)
                 if tick % PURGE_TICKS == 0:
-                    await asyncio.to_thread(lambda: self.runtime.store.purge(int(self.runtime.clock() * 1000)))
+                    await _to_its_end(lambda: self.runtime.store.purge(int(self.runtime.clock() * 1000)))
             except StoreUnavailable:
                 log.event("outbox_unavailable")
             except Exception as exc:
@@ -160,7 +161,7 @@ class App:
         while True:
             await asyncio.sleep(REVIEW_SECONDS)
             try:
-                if await asyncio.to_thread(self.runtime.review):
+                if await _to_its_end(self.runtime.review):
                     self.kick()
             except StoreUnavailable:
                 log.event("review_unavailable")
@@ -177,6 +178,16 @@ class App:
         if self._task:
             with contextlib.suppress(RuntimeError):
                 self._task.get_loop().call_soon_threadsafe(self._wake.set)
+
+
+async def _to_its_end(work: Callable[[], T]) -> T:
+    """Work in a thread. Who is cancelled meanwhile ends after it: nothing it uses is closed before."""
+    thread = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.gather(thread, return_exceptions=True)
+        raise
 
 
 async def read_body(receive: Receive, limit: int = decode.BODY_MAX) -> bytes:

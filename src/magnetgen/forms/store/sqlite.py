@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
     return "wal" if fixed else "truncate"
 
 
+@dataclass(frozen=True)
+class _Reader:
+    """A thread's connection; `lock` is held while it reads."""
+
+    connection: sqlite3.Connection
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
 class SqliteStore(SqlStore):
     """See `Store`. `path` is made if it is missing, readable by its owner only."""
 
@@ -53,7 +62,7 @@ class SqliteStore(SqlStore):
         self._closing = threading.Lock()
         self._closed = False
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[_Reader] = []
         self._erased = False
         self._rates = Rates(path.with_name(path.name + "-rate"))
         connection = _retrying(self._connect)
@@ -128,16 +137,19 @@ class SqliteStore(SqlStore):
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         def attempt() -> T:
-            connection = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = self._local.connection = self._connect()
-                self._readers.append(connection)
-            return work(connection)
+            reader: _Reader | None = getattr(self._local, "reader", None)
+            if reader is None:
+                reader = self._local.reader = _Reader(self._connect())
+                self._readers.append(reader)
+            with reader.lock:
+                if self._closed:
+                    raise StoreUnavailable("closed")
+                return work(reader.connection)
 
         try:
             return _retrying(attempt)
         except sqlite3.Error as exc:
-            self._local.connection = None
+            self._local.reader = None
             raise StoreUnavailable(type(exc).__name__) from None
 
     # Counting, delivering, tending
@@ -170,8 +182,9 @@ class SqliteStore(SqlStore):
             self._closed = True
             self._jobs.put(None)
         self._thread.join(timeout=30)
-        for connection in self._readers:
-            _discard(connection)
+        for reader in self._readers:
+            with reader.lock:  # a connection that is closed while it reads takes the process with it
+                _discard(reader.connection)
         self._rates.close()
 
 
