@@ -43,7 +43,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(accept_downloads=True)
+    # High enough for a whole mail: a click into a sandboxed frame that was scrolled just before may miss it.
+    context = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 1800})
     yield tab(context)
     context.close()
 

@@ -11,13 +11,15 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Download, Page, expect
+from playwright.sync_api import Browser, Download, Page, ViewportSize, expect
 
 from tests.preview.harness import Process, started, until
 from tests.validators.browsing import LOOKS, chromium, tab
 
 pytestmark = pytest.mark.browser
 
+TALL: ViewportSize = {"width": 1280, "height": 1800}
+"""Shows a whole mail: a click into a sandboxed frame that was scrolled just before may miss it."""
 SCANNER = {"User-Agent": "Mozilla/5.0 (compatible; SafeLinks)"}
 
 
@@ -40,7 +42,7 @@ def demo(lab: Path) -> Iterator[Process]:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_from_nothing_to_a_lead_that_leaves_again(scripts: bool, browser: Browser, demo: Process, lab: Path) -> None:
-    context = browser.new_context(**LOOKS["light"], java_script_enabled=scripts, accept_downloads=True)
+    context = browser.new_context(viewport=TALL, java_script_enabled=scripts, accept_downloads=True)
     page, downloads = tab(context), list[Download]()
     page.on("download", lambda found: downloads.append(found))
 
