@@ -334,3 +334,14 @@ def test_an_erasure_empties_the_write_ahead_log_too(tmp_path: Path, monkeypatch:
     assert world.request("POST", "/admin/leads/erase", b'{"email":"canary-77@x.co"}', **headers).status == 200
     assert [path.name for path in tmp_path.glob("leads*") if b"canary-77" in path.read_bytes()] == []
     world.close()
+
+
+def test_a_lead_that_was_held_for_a_while_is_new_when_it_is_released(world: World) -> None:
+    world.submit("plain", "email=late%40x.co&_mg_t=1")
+    held = world.rows("submissions")[0]
+    world.now += 3600
+    asked = int(world.now * 1000) - 1000
+    bearer = f"Bearer {KEYS.admin}"
+    assert world.request("POST", f"/admin/submissions/{held['id']}/release", authorization=bearer).status == 200
+    found = json.loads(world.request("GET", f"/admin/leads?since={asked}", authorization=bearer).body)
+    assert [lead["email"] for lead in found["leads"]] == ["late@x.co"]

@@ -127,7 +127,7 @@ def accept(ctx: Context, form: Form, sent: Submission, found: Snapshot, lead_id:
         lead = replace(before, status=CONFIRMED)
         sent = replace(sent, lead=lead.id)
     else:
-        lead = _applied(before or _new_lead(sent, lead_id, CONFIRMED), (sent,))
+        lead = _applied(before or _new_lead(ctx, sent, lead_id, CONFIRMED), (sent,))
         lead = replace(lead, status=CONFIRMED)
         sent = replace(sent, lead=lead.id, applied_at=ctx.ms)
     is_new = before is None or before.status != CONFIRMED
@@ -140,7 +140,7 @@ def accept(ctx: Context, form: Form, sent: Submission, found: Snapshot, lead_id:
 
 def _accept_unconfirmed(ctx: Context, form: Form, sent: Submission, found: Snapshot, lead_id: str) -> Changes:
     before = found.lead
-    lead = before or _applied(_new_lead(sent, lead_id, PENDING), (sent,))
+    lead = before or _applied(_new_lead(ctx, sent, lead_id, PENDING), (sent,))
     sent = replace(sent, lead=lead.id, applied_at=None if before else ctx.ms)
     # Who has confirmed gets the thing again; anybody else is asked to confirm.
     kind = "deliver" if lead.status == CONFIRMED and form.spec.magnet else "confirm"
@@ -158,8 +158,9 @@ def _may_mail(ctx: Context, found: Snapshot, kind: str) -> bool:
     return len(times) < 3 and all(at <= ctx.ms - 600_000 for at in times)
 
 
-def _new_lead(sent: Submission, id: str, status: str) -> Lead:
-    return Lead(id, sent.form, sent.email, sent.email_key or "", status, {}, (), sent.created_at)
+def _new_lead(ctx: Context, sent: Submission, id: str, status: str) -> Lead:
+    """A lead of now, though its submission may have been held for a while: who asks for what is new must see it."""
+    return Lead(id, sent.form, sent.email, sent.email_key or "", status, {}, (), ctx.ms)
 
 
 def _applied(lead: Lead, submissions: tuple[Submission, ...], confirmed_at: int | None = None) -> Lead:
