@@ -350,3 +350,11 @@ def test_a_killed_process_has_kept_what_it_acknowledged(url: str, name: str, kep
     store = open_store(url)
     assert len(store.leads(LeadQuery())) == kept
     store.close()
+
+
+def test_what_was_taken_and_never_sent_is_hastened_too(store: Store) -> None:
+    """Its sender died: it must not wait for a turn that was reckoned while the destination was away."""
+    write(store, Changes(leads=(lead(),), outbox=(delivery("a", next_at=1_800_000),)))
+    assert [d.id for d in store.lease(10, 30, 9, (), {"crm"})] == ["a"]
+    store.hasten("crm", 60_000)
+    assert [d.id for d in store.lease(60_010, 30, 9, (), ())] == ["a"]

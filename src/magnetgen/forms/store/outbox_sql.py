@@ -110,7 +110,10 @@ def retry(connection: Connection, id: str, now: int) -> bool:
 
 
 def hasten(connection: Connection, dest: str, now: int) -> None:
-    connection.execute("UPDATE outbox SET next_at=? WHERE dest=? AND state='due' AND next_at>?", (now, dest, now))
+    """What was taken and never sent, too: it would wait for a turn that was reckoned while the destination was away."""
+    connection.execute(
+        "UPDATE outbox SET next_at=? WHERE dest=? AND state IN ('due','leased') AND next_at>?", (now, dest, now)
+    )
 
 
 def disabled(connection: Connection) -> set[str]:
