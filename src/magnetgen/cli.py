@@ -195,6 +195,8 @@ def new() -> None:
 @click.option("--base-url", default="https://example.com", show_default=True, help="Where the site will be.")
 def new_site(folder: Path, title: str | None, base_url: str) -> None:
     """Make a small site in DIR that builds at once: a post, a landing page, a form."""
+    import shlex
+
     from magnetgen import scaffold
 
     _check_address(base_url)
@@ -204,7 +206,9 @@ def new_site(folder: Path, title: str | None, base_url: str) -> None:
         raise click.UsageError(str(exc)) from None
     except OSError as exc:
         _fail(exc, "text")
-    click.echo(f"Made {folder} with {_count(len(made), 'file')}.\nNext: cd {folder} && magnetgen build")
+    click.echo(
+        f"Made {folder} with {_count(len(made), 'file')}.\nNext: cd {shlex.quote(str(folder))} && magnetgen serve --open"
+    )
 
 
 @cli.command(short_help="Print a JSON Schema for your editor.")
@@ -305,16 +309,19 @@ def _serving(run: Callable[[Any], None]) -> None:
 @click.option("--keep", type=click.Path(path_type=Path), help="Make the site there. [default: a temporary folder]")
 def demo(port: int, open_browser: bool, keep: Path | None) -> None:
     """Make a site with a whole funnel and show it: from nothing to a captured lead."""
+    import shlex
     import tempfile
 
     from magnetgen import scaffold
 
+    _end_in_order()
     with tempfile.TemporaryDirectory(prefix="magnetgen-demo-") as temporary:
         folder = keep or Path(temporary) / "site"
         try:
             scaffold.new_site(folder, "Lead Lab", "https://example.com", demo=True)
         except scaffold.RefusedError as exc:
-            raise click.UsageError(str(exc)) from None
+            known = f"; to show it again: magnetgen serve --site {shlex.quote(str(folder))}"
+            raise click.UsageError(f"{exc}{known if (folder / 'magnetgen.yaml').is_file() else ''}") from None
         except OSError as exc:
             _fail(exc, "text")
         gone = "" if keep else "; it goes when you stop"
@@ -323,6 +330,16 @@ def demo(port: int, open_browser: bool, keep: Path | None) -> None:
             "Try it: open /offer/, ask for the questions, then press Mail in the corner, and confirm."
         )
         _serving(lambda program: program.run(folder, "127.0.0.1", port, open_browser))
+
+
+def _end_in_order() -> None:
+    """Be ended by a closed terminal, or by `kill`, as by Ctrl-C: what is temporary goes."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))
+    if hasattr(signal, "SIGHUP"):
+        # The server ends in order at SIGTERM, and does not know of this one.
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 @leads.command("open")

@@ -304,6 +304,7 @@ def test_forms_that_go_elsewhere_are_said_to(tmp_path: Path, handler: str, said:
         assert world.funnel.prefix == ""
         page = world.get("/_magnetgen/leads")
         assert "do not come here" in page and said in page
+        assert ("really goes there" in page) == (said != "Netlify Forms")
 
 
 def test_requests_under_way_end_with_the_old_forms(tmp_path: Path) -> None:

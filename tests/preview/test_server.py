@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 from magnetgen.diagnostics import error
 from magnetgen.preview.engine import Built
 from tests.conftest import ROOT, SETTINGS, Site, page
-from tests.preview.harness import Drawer, Peer, Process, Puppet, hosting, previewing, until
+from tests.preview.harness import PATIENCE, Drawer, Peer, Process, Puppet, hosting, previewing, until
 
 BROKEN = "---\ntitle: Broken\nlayuot: page\n---\n\nWords.\n"
 FORMS = json.dumps({"base_url": "http://127.0.0.1/"}).encode()
@@ -135,6 +137,7 @@ def test_nothing_but_the_site_is_shown(running: Process, path: str) -> None:
 def test_pages_are_only_read(running: Process, method: str) -> None:
     answer = running.ask("/repo/about/", method)
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert "This was not sent" in answer.text
 
 
 def test_other_names_are_refused(running: Process) -> None:
@@ -247,6 +250,25 @@ def test_ctrl_c_ends_it_with_streams_open(site: Site) -> None:
         assert "Cancel" not in "\n".join(process.lines)
 
 
+def test_ctrl_c_ends_it_with_an_upload_half_way(site: Site) -> None:
+    with previewing(fill(site).root) as process, socket.create_connection(("127.0.0.1", process.port)) as upload:
+        head = f"POST /api/forms/newsletter HTTP/1.1\r\nHost: 127.0.0.1:{process.port}\r\nOrigin: {process.origin}\r\n"
+        kind = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+        upload.sendall((head + kind).encode())
+        assert upload.recv(100).startswith(b"HTTP/1.1 100"), "the handler waits for the rest"
+        assert process.interrupt() in (0, 130)
+
+
+def test_ctrl_c_twice_is_no_fault(site: Site) -> None:
+    with previewing(fill(site).root) as process, process.events() as events:
+        events.next("state")
+        process.process.send_signal(signal.SIGINT)
+        process.process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        process.process.send_signal(signal.SIGINT)
+        assert process.process.wait(PATIENCE) in (0, 130)
+
+
 def test_a_site_that_is_broken_at_the_start_comes_when_it_is_mended(site: Site) -> None:
     site.write("content/index.md", BROKEN)
     with previewing(site.root) as process, process.events() as events:
@@ -297,6 +319,7 @@ def test_an_address_that_is_not_ours(site: Site) -> None:
     done = serve("--site", fill(site).root, "--host", "192.0.2.1", "--port", "0")
     assert done.returncode == 3
     assert done.stderr.startswith("magnetgen: ")
+    assert "--host 192.0.2.1 --port 0" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -116,6 +116,14 @@ def test_a_folder_that_goes_and_comes_again(written: Site, seen: Seen) -> None:
     until(lambda: _tells(written, seen, "content/index.md"))
 
 
+def test_a_folder_that_is_moved_away_and_back(written: Site, seen: Seen, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    (written.root / "content/posts").rename(away)
+    until(lambda: seen.news)
+    away.rename(written.root / "content/posts")
+    until(lambda: _tells(written, seen, "content/posts/a.md"))
+
+
 def _tells(site: Site, seen: Seen, file: str) -> bool:
     """Whether a change of this file is told by its name."""
     site.write(file, (site.root / file).read_bytes() + b" ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -106,6 +107,23 @@ def test_a_demo_leaves_nothing_behind() -> None:
         assert (folder / "magnetgen.yaml").is_file()
         assert process.interrupt() in (0, 130)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_leaves_nothing_behind_when_its_terminal_is_closed(sign: signal.Signals) -> None:
+    with started("demo", "--port", "0") as process:
+        folder = Path(process.says("A site with a whole funnel is in").split(" is in ")[1].split(";")[0])
+        process.process.send_signal(sign)
+        assert process.process.wait(30) == 128 + signal.SIGTERM
+    assert not folder.exists()
+
+
+def test_a_demo_that_was_kept_is_shown_by_serve(tmp_path: Path) -> None:
+    (tmp_path / "my lab").mkdir()
+    (tmp_path / "my lab/magnetgen.yaml").write_text("title: L\n", "utf-8")
+    command = [sys.executable, "-m", "magnetgen", "demo", "--keep", str(tmp_path / "my lab")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and f"magnetgen serve --site '{tmp_path / 'my lab'}'" in done.stderr
 
 
 def test_leads_of_a_preview_as_a_page(browser: Browser, demo: Process, lab: Path) -> None:

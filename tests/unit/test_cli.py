@@ -394,6 +394,10 @@ def test_a_new_site_can_have_a_title_and_an_address(tmp_path: Path) -> None:
     assert "https://ana.example/blog/" in (tmp_path / "x/public/sitemap.xml").read_text("utf-8")
 
 
+def test_a_new_site_says_a_command_that_a_shell_takes(tmp_path: Path) -> None:
+    assert "cd 'my site' && magnetgen serve" in magnetgen("new", "site", "my site", cwd=tmp_path).out
+
+
 @pytest.mark.parametrize("url", ["nowhere", "ana.example", "https://"])
 def test_a_new_site_with_an_address_that_is_none_is_not_made(tmp_path: Path, url: str) -> None:
     assert magnetgen("new", "site", "x", "--base-url", url, cwd=tmp_path).code == 2

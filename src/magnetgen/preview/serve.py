@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import socket
 import sys
@@ -83,6 +84,8 @@ class Server(uvicorn.Server):
         self._closing = closing
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:  # asked twice: what is cut off now is no fault to tell of
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._closing()
         super().handle_exit(sig, frame)
 
@@ -101,14 +104,19 @@ def open_inbox(root: Path, store_url: str | None, port: int, open_browser: bool)
         with contextlib.suppress(webbrowser.Error, OSError):
             webbrowser.open(address)
     try:
-        uvicorn.Server(uvicorn.Config(app, **OPTIONS)).run(sockets=[listening])
+        Server(uvicorn.Config(app, **OPTIONS), lambda: None).run(sockets=[listening])
     finally:
         listening.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound. Raises PortTakenError, OSError."""
-    family, kind, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]
+    """A socket that is bound. Raises PortTakenError, OSError (whose `filename` are the options that were wrong)."""
+    asked = f"--host {host} --port {port}"
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]
+    except OSError as exc:
+        exc.filename = asked
+        raise
     made = socket.socket(family, kind)
     try:
         if os.name != "nt":  # there, two servers could share the port
@@ -120,6 +128,7 @@ def listen(host: str, port: int) -> socket.socket:
         made.close()
         if exc.errno == errno.EADDRINUSE and port:
             raise PortTakenError(port, _free(host, port)) from None
+        exc.filename = asked
         raise
     return made
 

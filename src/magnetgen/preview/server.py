@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +28,11 @@ _PLAIN = """<!doctype html>
 </html>
 """
 _NOTHING = ("Nothing is built yet", "The site comes here as soon as it builds without errors.")
+_NOT_SENT = (
+    "This was not sent",
+    "Nothing here takes what is sent to a page. A form for Netlify Forms works on the published site only.",
+)
+_STOPPING = "The preview is being stopped.\n"
 _MISSING = ("There is no such page", "The site has no page at this address.")
 
 
@@ -83,6 +88,9 @@ class App:
                 await self._session.live.ready.wait()
                 app = self._session.forms.api if api and self._session.forms else await self._site(Request(scope))
             await app(scope, receive, answer)
+        except asyncio.CancelledError:  # only the end of the server does that
+            if not begun:
+                await PlainTextResponse(_STOPPING, 503)(scope, receive, answer)
         except Exception as exc:
             self._say(f"magnetgen: {scope['method']} {scope['path']} could not be answered: {type(exc).__name__}")
             if not begun:
@@ -91,7 +99,8 @@ class App:
     async def _site(self, request: Request) -> Response:
         """The site's own files, and nothing else from this machine."""
         if request.method not in ("GET", "HEAD"):
-            return PlainTextResponse("Pages are only read.\n", 405, {"Allow": "GET, HEAD"})
+            title, text = _NOT_SENT
+            return HTMLResponse(_PLAIN.format(title=title, text=text), 405, {"Allow": "GET, HEAD"})
         if better := self._at_home(request):
             return RedirectResponse(better, 302)
         raw = request.scope.get("raw_path") or request.scope["path"].encode()

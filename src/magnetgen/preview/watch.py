@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +69,8 @@ class Watch:
         self.polling = False
 
     def start(self) -> None:
+        # Said of a folder that was moved out of the site and comes back; it is watched all the same.
+        warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
         kind = file_system(self._root)
         if _SILENT.fullmatch(kind):
             self._say(f"This folder is on a file system without events ({kind}): changes are looked for instead.")
