@@ -113,7 +113,7 @@ def test_list_shows_the_newest_first_and_what_is_held(full: Lab) -> None:
     ]
     assert lines[0].split() == ["When", "Form", "Status", "Email", "Answers"]
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d  all +confirmed +eve@", lines[1])
-    assert lines[-1] == "1 held: magnetgen leads list --status held"
+    assert lines[-1] == f"1 held: magnetgen leads list --status held --site {full.site}"
     assert "\x1b" not in "".join(lines)
 
 
@@ -403,6 +403,14 @@ def test_stats_count_people_once_and_downloads(lab: Lab) -> None:
 # --- stores ------------------------------------------------------------------------------------------------------
 
 
+def test_the_next_command_is_for_the_same_store(full: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    (full.state / "leads.sqlite3").rename(full.state / "preview.sqlite3")
+    monkeypatch.chdir(full.site)
+    assert run("list", "--preview").stdout.endswith("1 held: magnetgen leads list --status held --preview\n")
+    held = run("list", "--status", "held", "--preview").stdout
+    assert held.endswith("magnetgen leads release ID --preview makes one a lead.\n")
+
+
 def commands() -> list[list[str]]:
     return [["list"], ["stats"], ["export"], ["replay"], ["erase", "a@x.co", "--yes"], ["list", "--status", "held"]]
 
@@ -487,7 +495,10 @@ def test_a_running_handler_gives_the_same(full: Lab, server: Server, tmp_path: P
         ["show", "nobody@example.com"], ["show", "no address@"], ["release", "f" * 32], ["replay", "f" * 32],
     ):  # fmt: skip
         here, there = full.run(*words), run(*words, "--url", url, **env)
-        assert (here.exit_code, here.stdout, here.stderr) == (there.exit_code, there.stdout, there.stderr), words
+        # Commands that are named lead to where these came from.
+        shown = here.stdout.replace(f" --site {full.site}", f" --url {url}")
+        assert (here.exit_code, shown, here.stderr) == (there.exit_code, there.stdout, there.stderr), words
+        assert "--status held\n" not in there.stdout and "release ID makes" not in there.stdout
     # And it takes orders while commands read the file beside it.
     assert run("release", "--all-held", "--yes", "--url", url, **env).exit_code == 0
     assert run("erase", "ana@example.com", "--yes", "--url", url, **env).exit_code == 0

@@ -70,6 +70,8 @@ class Client:
     """The admin routes as functions. All raise LeadsFault."""
 
     transport: Transport
+    options: str = ""
+    """By which another command reaches the same handler, with a space before them."""
 
     def leads(self, wish: Wish, limit: int | None = None) -> Iterator[Row]:
         """Newest first, page by page."""

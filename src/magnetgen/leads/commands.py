@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,7 +71,8 @@ def _client(site: Path, preview: bool, url: str | None, token_env: str | None, s
             raise click.UsageError("--token-env is for a deployed handler: give its --url, too")
         from magnetgen.leads.local import open_local
 
-        return Client(open_local(site, preview, os.environ, sending))
+        chosen = ("" if site == Path() else f" --site {quote(str(site))}") + (" --preview" if preview else "")
+        return Client(open_local(site, preview, os.environ, sending), chosen)
     if preview:
         raise click.UsageError("--preview is on this machine: leave out --url")
     token = os.environ.get(token_env or TOKEN, "").strip()
@@ -78,7 +80,9 @@ def _client(site: Path, preview: bool, url: str | None, token_env: str | None, s
         raise click.UsageError(f"a deployed handler needs its token: set {token_env or TOKEN} in the environment")
     from magnetgen.leads.remote import Remote
 
-    return Client(Remote(url, token))
+    return Client(
+        Remote(url, token), f" --url {quote(url)}" + (f" --token-env {quote(token_env)}" if token_env else "")
+    )
 
 
 def _wish(form: str, since: str | None, status: str | None = None) -> Wish:
@@ -133,7 +137,7 @@ def list_(client: Client, form: str, since: str | None, status: str | None, limi
     elif client.transport.empty:
         _say(client.transport.empty)
     else:
-        _say(*listing.render(found, terminal.columns(), terminal.has_colour()))
+        _say(*listing.render(found, terminal.columns(), terminal.has_colour(), client.options))
 
 
 @leads.command()

@@ -59,14 +59,15 @@ def as_data(found: Listing) -> dict[str, Any]:
     return {found.kind: list(found.rows), "more": found.more, "held": found.held}
 
 
-def render(found: Listing, total: int | None, colour: bool) -> Iterator[str]:
+def render(found: Listing, total: int | None, colour: bool, options: str) -> Iterator[str]:
+    """`options`: those of commands that are named, so that they reach the same leads."""
     if found.rows:
         waiting = found.kind == "submissions"
         rows = [_waiting(row) if waiting else _lead(row) for row in found.rows]
         yield from table(_WAITING if waiting else _LEADS, rows, total, colour)
     else:
         yield f"No {found.kind}."
-    notes = [*_more(found), *_next(found)]
+    notes = [*_more(found, options), *_next(found, options)]
     if notes:
         yield ""
         yield from notes
@@ -100,15 +101,15 @@ def short(given: dict[str, str]) -> str:
     return " · ".join(" ".join(visible(text).split()) for text in list(given.values())[:ANSWERS])
 
 
-def _more(found: Listing) -> Iterator[str]:
+def _more(found: Listing, options: str) -> Iterator[str]:
     if found.more:
         number = f"{found.more:,} or more" if found.many else f"{found.more:,} more"
-        yield f"… and {number}: --limit N shows more of them, `magnetgen leads export` has them all."
+        yield f"… and {number}: --limit N shows more of them, `magnetgen leads export{options}` has them all."
 
 
-def _next(found: Listing) -> Iterator[str]:
+def _next(found: Listing, options: str) -> Iterator[str]:
     if found.held:
         number = f"{found.held}{'+' if found.held == PAGE else ''}"
-        yield f"{number} held: magnetgen leads list --status held"
+        yield f"{number} held: magnetgen leads list --status held{options}"
     if found.kind == "submissions" and found.rows:
-        yield "magnetgen leads release ID makes one a lead."
+        yield f"magnetgen leads release ID{options} makes one a lead."
