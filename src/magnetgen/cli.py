@@ -24,7 +24,18 @@ INTERRUPTED = 130
 _SLOW_SECONDS = 1.0
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    """The commands. A reader of our output that has gone (`| head`) is no fault: click itself would call it one."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (for what is still to be flushed)
+            ctx.exit(FINE)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="magnetgen")
 def cli() -> None:
     """Lead generation from a folder of Markdown: landing pages, calls to action and capture forms."""
@@ -390,8 +401,4 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nmagnetgen: stopped; nothing is half written", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is wrong with the build.
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-        code = FINE
     sys.exit(code)

@@ -556,3 +556,15 @@ def test_a_reader_that_goes_away_is_no_fault(site: Site) -> None:
     )
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["schema", "config"], ["build"], ["secrets"], ["leads", "list"]])
+def test_a_reader_that_has_gone_is_no_fault(words: list[str], site: Site) -> None:
+    site.write("content/a.md", page(title="A"))
+    command = [sys.executable, "-m", "magnetgen", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=site.root)
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(60), said) == (0, b"")

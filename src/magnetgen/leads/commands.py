@@ -50,10 +50,6 @@ def _reaching(*options: Callable[[Any], Any]) -> Callable[[Callable[..., int | N
             except LeadsFault as exc:
                 click.echo(f"magnetgen: {exc}", err=True)
                 code = exc.exit_code
-            except BrokenPipeError:
-                # The reader of our output has gone (`| head`): nothing is wrong. click would call it a failure.
-                sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-                code = 0
             sys.exit(code or 0)
 
         for option in reversed((*options, *_WHERE)):
