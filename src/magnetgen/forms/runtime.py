@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from magnetgen.forms import challenge, destinations, effects, handler, held, log, mail, mail_api, webhooks
+from magnetgen.forms import challenge, destinations, effects, handler, held, links, log, mail, mail_api, s3, webhooks
 from magnetgen.forms import site as sites
 from magnetgen.forms.effects import Effect
 from magnetgen.forms.http import Context, Request, Response
@@ -39,6 +39,7 @@ class Runtime:
     random: Callable[[int], bytes] = secrets.token_bytes
     verifier: challenge.Verifier = field(default_factory=challenge.from_env)
     proxies: int = 0
+    bucket: s3.Bucket | None = None
 
     def answer(self, request: Request) -> Response:
         """Run the core to its end, in this thread."""
@@ -137,14 +138,18 @@ class Runtime:
         return Context(self.site, self.keys, Request("POST", ""), self.clock(), self.random)
 
     def locate(self, asset: Asset) -> int | str | None:
-        """An asset's address in a storage, or its size where it lies below the site's folder."""
-        if asset.url:
-            return asset.url
+        """An asset's address in a bucket, or its size where it lies below the site's folder."""
+        if asset.key:
+            return self._address(self.bucket, asset) if self.bucket else None
         path = self.asset_path(asset)
         try:
             return path.stat().st_size if path and path.is_file() else None
         except OSError:
             return None
+
+    def _address(self, bucket: s3.Bucket, asset: Asset) -> str:
+        named, kind = links.disposition(asset.filename), links.media_type(asset.filename)
+        return bucket.address(asset.key, named, kind, self.clock())
 
     def asset_path(self, asset: Asset) -> Path | None:
         """The file, if it really lies in content/magnets/ or .magnetgen/: whatever forms.json says."""
@@ -232,7 +237,8 @@ def build(
     composer = Composer(site, keys, sender, secrets.token_bytes)
     deliverer = Deliverer(store, composer, clock, hooks, poster, transport)
     verifier = challenge.from_env(env)
-    return Runtime(site, keys, store, deliverer, root, clock, verifier=verifier, proxies=_proxies(env))
+    bucket = s3.from_env(env)
+    return Runtime(site, keys, store, deliverer, root, clock, verifier=verifier, proxies=_proxies(env), bucket=bucket)
 
 
 def _forms_json(root: Path) -> bytes:
