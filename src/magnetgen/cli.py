@@ -360,9 +360,12 @@ def _end_in_order() -> None:
 @click.option("--no-browser", is_flag=True, help="Only say the address.")
 def open_leads(site: Path, preview: bool, port: int, no_browser: bool) -> None:
     """Show the leads as a page in the browser, on this machine only."""
-    file = site / ".magnetgen" / ("preview.sqlite3" if preview else "leads.sqlite3")
-    store = None if preview else os.environ.get("MAGNETGEN_STORE") or f"sqlite:///{file.absolute()}"
-    if (store is None or store.startswith("sqlite:///" + str(file.absolute()))) and not file.is_file():
+    from magnetgen.forms import files
+
+    names = files.of(preview)
+    file, default = files.path(site, names.store), files.store_url(site, names)
+    store = None if preview else os.environ.get("MAGNETGEN_STORE") or default
+    if store in (None, default) and not file.is_file():
         click.echo(f"No leads yet: {file} is not there.")
         return
     _serving(lambda program: program.open_inbox(site, store, port, not no_browser))

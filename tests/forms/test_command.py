@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from magnetgen.forms import runtime, settings, tokens
+from magnetgen.forms import files, runtime, settings, tokens
 from magnetgen.forms.records import LeadQuery
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store.sqlite import SqliteStore
@@ -58,7 +58,7 @@ def test_secrets_are_printed_or_saved_once(site: Path) -> None:
     made = dict(line.split("=", 1) for line in printed.splitlines())
     assert tokens.parse_keys(made).admin == made["MAGNETGEN_ADMIN_TOKEN"]
     assert magnetgen("secrets", "--save", "--site", str(site)).returncode == 0
-    path = settings.path_of(site)
+    path = files.path(site, files.REAL.secrets)
     before = path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600 and tokens.parse_keys(settings.missing(site, {}))
     assert magnetgen("secrets", "--save", "--site", str(site)).returncode == 2

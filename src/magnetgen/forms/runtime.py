@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from magnetgen.forms import challenge, destinations, effects, handler, held, log, mail, mail_api, webhooks
+from magnetgen.forms import challenge, destinations, effects, files, handler, held, log, mail, mail_api, webhooks
 from magnetgen.forms import site as sites
 from magnetgen.forms.effects import Effect
 from magnetgen.forms.http import Context, Request, Response
@@ -200,8 +200,7 @@ def from_env(root: Path, env: Mapping[str, str] | None = None, serverless: bool 
     env = os.environ if env is None else env
     keys = parse_keys(env)
     site = sites.load(_forms_json(root), env.get("MAGNETGEN_PUBLIC_URL", ""))
-    default = f"sqlite:///{(root / '.magnetgen' / 'leads.sqlite3').absolute()}"
-    store = open_store(env.get("MAGNETGEN_STORE") or default, serverless)
+    store = open_store(env.get("MAGNETGEN_STORE") or files.store_url(root, files.REAL), serverless)
     poster = webhooks.HttpPoster()
     transport = mail_api.open_mail(env, poster)
     sender = env.get("MAGNETGEN_MAIL_FROM", "")
@@ -236,7 +235,7 @@ def build(
 
 
 def _forms_json(root: Path) -> bytes:
-    path = root / ".magnetgen" / "forms.json"
+    path = files.path(root, files.REAL.forms)
     try:
         return path.read_bytes()
     except FileNotFoundError:

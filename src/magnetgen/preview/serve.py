@@ -96,9 +96,14 @@ def open_inbox(root: Path, store_url: str | None, port: int, open_browser: bool)
     `store_url`: a real store; without it, the preview's.
     """
     log.faults_only()
-    app = inbox_app(root, store_url)
     listening = listen("127.0.0.1", port)
-    address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    guard = Guard("127.0.0.1", listening.getsockname()[1])
+    try:
+        app = inbox_app(root, store_url, guard)
+    except BaseException:
+        listening.close()
+        raise
+    address = guard.names()
     say(f"Leads: {address}\nOnly this machine can see them, without a password. Ctrl-C stops it.")
     if open_browser:
         with contextlib.suppress(webbrowser.Error, OSError):

@@ -44,7 +44,7 @@ class Builder(Protocol):
 class Quick(Protocol):
     """A builder that can show an edit before the whole is built; None where it cannot."""
 
-    def edit(self, files: Collection[str]) -> Built | None: ...
+    def edit(self, changed: Collection[str]) -> Built | None: ...
 
 
 class Forms(Protocol):
