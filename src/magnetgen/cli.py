@@ -251,7 +251,8 @@ def handler(site: Path, host: str, port: int, workers: int) -> None:
     try:
         os.environ.update(settings.missing(site, os.environ))
         if os.environ.get("MAGNETGEN_TEST") != "1":
-            runtime.from_env(site).close()
+            # Only whether it can start: what is not set up, it says itself when it does.
+            runtime.from_env(site, tell=lambda _: None).close()
     except SiteFault as exc:
         click.echo(f"magnetgen: {exc}", err=True)
         sys.exit(USAGE)

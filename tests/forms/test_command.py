@@ -137,6 +137,17 @@ def test_a_handler_takes_leads_and_stops_cleanly(site: Path) -> None:
     store.close()
 
 
+def test_what_is_not_set_up_is_said_once(site: Path) -> None:
+    server = Server(site, tokens.make_secrets())
+    server.stop()
+    lines = [json.loads(line) for line in (site / "log").read_text().splitlines()]
+    hints = [line["hint"] for line in lines if line["event"] == "not_set_up"]
+    assert hints == [
+        "mails wait in the outbox: neither MAGNETGEN_SMTP_URL nor MAGNETGEN_MAIL_PROVIDER is set",
+        "what is for the destination crm waits in the outbox: CRM_URL is not set",
+    ]
+
+
 def test_two_workers_share_one_store(site: Path) -> None:
     server = Server(site, {**tokens.make_secrets(), "MAGNETGEN_TRUSTED_PROXIES": "1"}, workers=2)
     for number in range(60):

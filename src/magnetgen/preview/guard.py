@@ -44,7 +44,9 @@ class Guard:
         """Why this request is not answered, or None."""
         host = _values(headers, b"host")
         if len(host) != 1 or not self.is_ours(host[0]):
-            sentence = f"This is a magnetgen site on its writer's machine. It answers to {self.names()}, and to no other name."
+            sentence = (
+                f"This is a magnetgen site on its writer's machine. It answers to {self.names()}, and to no other name."
+            )
             return Refusal(421, sentence)
         own = path == OWN or path.startswith(f"{OWN}/")
         if not own:
