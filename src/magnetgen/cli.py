@@ -309,6 +309,9 @@ def _serving(run: Callable[[Any], None]) -> None:
     except program.PortTakenError as exc:
         free = f": --port {exc.free} is free" if exc.free else ": choose another with --port"
         raise click.UsageError(f"something else listens on port {exc.port}{free}") from None
+    except program.ShownAlreadyError as exc:
+        where = f" at {exc.address}: open that" if exc.address else ": use that"
+        raise click.UsageError(f"another magnetgen serve shows this site already{where}, or stop it first") from None
     except (ValueError, SiteFault) as exc:
         raise click.UsageError(str(exc)) from None
     except OSError as exc:
