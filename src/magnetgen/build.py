@@ -28,6 +28,7 @@ from magnetgen import (
 )
 from magnetgen.check import check_page, check_site
 from magnetgen.diagnostics import Diagnostic, Report, error
+from magnetgen.forms import files
 from magnetgen.model import MediaFile, Parsed
 from magnetgen.render import PAGE_JOBS, Rendered, Renderer
 from magnetgen.state import Options, Result, State, Validity
@@ -307,6 +308,6 @@ def _result(
 
 
 def _write_forms(root: Path, forms: bytes) -> None:
-    target = root / ".magnetgen" / bundle.FORMS_FILE
+    target = files.path(root, files.REAL.forms)
     if not target.is_file() or target.read_bytes() != forms:
         cache.write_atomically(target, forms)

@@ -251,7 +251,8 @@ def handler(site: Path, host: str, port: int, workers: int) -> None:
     try:
         os.environ.update(settings.missing(site, os.environ))
         if os.environ.get("MAGNETGEN_TEST") != "1":
-            runtime.from_env(site).close()
+            # Only whether it can start: what is not set up, it says itself when it does.
+            runtime.from_env(site, tell=lambda _: None).close()
     except SiteFault as exc:
         click.echo(f"magnetgen: {exc}", err=True)
         sys.exit(USAGE)
@@ -308,6 +309,9 @@ def _serving(run: Callable[[Any], None]) -> None:
     except program.PortTakenError as exc:
         free = f": --port {exc.free} is free" if exc.free else ": choose another with --port"
         raise click.UsageError(f"something else listens on port {exc.port}{free}") from None
+    except program.ShownAlreadyError as exc:
+        where = f" at {exc.address}: open that" if exc.address else ": use that"
+        raise click.UsageError(f"another magnetgen serve shows this site already{where}, or stop it first") from None
     except (ValueError, SiteFault) as exc:
         raise click.UsageError(str(exc)) from None
     except OSError as exc:
@@ -360,9 +364,12 @@ def _end_in_order() -> None:
 @click.option("--no-browser", is_flag=True, help="Only say the address.")
 def open_leads(site: Path, preview: bool, port: int, no_browser: bool) -> None:
     """Show the leads as a page in the browser, on this machine only."""
-    file = site / ".magnetgen" / ("preview.sqlite3" if preview else "leads.sqlite3")
-    store = None if preview else os.environ.get("MAGNETGEN_STORE") or f"sqlite:///{file.absolute()}"
-    if (store is None or store.startswith("sqlite:///" + str(file.absolute()))) and not file.is_file():
+    from magnetgen.forms import files
+
+    names = files.of(preview)
+    file, default = files.path(site, names.store), files.store_url(site, names)
+    store = None if preview else os.environ.get("MAGNETGEN_STORE") or default
+    if store in (None, default) and not file.is_file():
         click.echo(f"No leads yet: {file} is not there.")
         return
     _serving(lambda program: program.open_inbox(site, store, port, not no_browser))

@@ -44,7 +44,7 @@ class Builder(Protocol):
 class Quick(Protocol):
     """A builder that can show an edit before the whole is built; None where it cannot."""
 
-    def edit(self, files: Collection[str]) -> Built | None: ...
+    def edit(self, changed: Collection[str]) -> Built | None: ...
 
 
 class Forms(Protocol):
@@ -82,6 +82,7 @@ class Session:
         self._watch = Watch(root, self.rebuilder.poke, say)
         self._say = say
         self._compiled = b""
+        self._good = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._counting: asyncio.Task[None] | None = None
 
@@ -185,14 +186,23 @@ class Session:
         ]
         said = "; ".join(counted)
         now = time.strftime("%H:%M:%S")
+        self._good = self._good or not built.failed
         if built.failed:
-            lines.append(f"{now} {said}: the preview stays as it was")
+            lines.append(f"{now} {said}: {self._left()}")
         else:
             changed = f", {len(built.changed):,} changed" if built.changed else ""
             lines.append(
                 f"{now} {_count(built.pages, 'page')}{changed}, {built.seconds:.2f} s" + (f"; {said}" if said else "")
             )
         self._say("\n".join(lines))
+
+    def _left(self) -> str:
+        """What there is to see after a build that failed."""
+        if self._good:
+            return "the preview stays as it was"
+        if (self.engine.out / "index.html").is_file():
+            return "the preview is what it was the last time"
+        return "nothing to see until that is mended"
 
     async def _count(self) -> None:
         """Keep the toolbars' numbers right while somebody looks."""
