@@ -1,5 +1,6 @@
 /** One handler at work: the core's requests answered by a store, a clock, a network. Hosts are thin around it. */
 
+import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 
 import { verifierFromEnv } from "./challenge.mjs";
@@ -13,6 +14,7 @@ import { openMail } from "./mail-api.mjs";
 import { Deliverer } from "./outbox.mjs";
 import { StoreUnavailable } from "./records.mjs";
 import { SiteFault, siteFromData } from "./site.mjs";
+import { withoutPrefix } from "./text.mjs";
 import { parseKeys } from "./tokens.mjs";
 import { httpPoster } from "./webhooks.mjs";
 
@@ -176,14 +178,13 @@ class Runtime {
 
   /** What a response's `file` stands for → bytes, or a stream of them. */
   readAsset(file) {
-    return this.assets.read(this.site.assets[file.asset], file.start, file.length);
+    return this.assets.read(this.site.assets.get(file.asset), file.start, file.length);
   }
 
   logged(ctx, response) {
     const { request, site } = ctx;
     // The route only: what follows it may be a token.
-    const local = request.path.startsWith(site.prefix) ? request.path.slice(site.prefix.length) : request.path;
-    const kind = local.split("/")[1];
+    const kind = withoutPrefix(request.path, site.prefix).split("/")[1];
     const route = ROUTES.includes(kind) ? kind : "other";
     const method = METHODS.includes(request.method) ? request.method : "other";
     this.note("request", { id: request.id, method, route, status: response.status, code: response.code || null });
@@ -239,7 +240,7 @@ function proxiesOf(env) {
 /** Destinations whose settings are there, by name; what is for the others waits. */
 function hooksOf(site, open, note) {
   const hooks = new Map();
-  for (const [name, destination] of Object.entries(site.destinations)) {
+  for (const [name, destination] of site.destinations) {
     try {
       hooks.set(name, open(destination));
     } catch (error) {

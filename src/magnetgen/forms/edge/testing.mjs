@@ -2,8 +2,9 @@
 
 import { openDestination } from "./destinations.mjs";
 import { readBody, respond } from "./fetch.mjs";
-import { refused, shownMail } from "./mail.mjs";
+import { refused, sent, shownMail } from "./mail.mjs";
 import { SiteFault } from "./site.mjs";
+import { withoutPrefix } from "./text.mjs";
 import { Hook, judge } from "./webhooks.mjs";
 
 const hex = (from, to) => Buffer.from(Array.from({ length: to - from }, (_, at) => from + at)).toString("hex");
@@ -38,8 +39,8 @@ export function testApp({ makeRuntime, store, box = memoryBox(), env = globalThi
   return {
     async respond(webRequest, options = {}) {
       const { state, runtime } = await load();
-      const { pathname } = new URL(webRequest.url);
-      const path = pathname.startsWith(runtime.site.prefix) ? pathname.slice(runtime.site.prefix.length) : pathname;
+      const [target] = webRequest.url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").split(/[?#]/);
+      const path = withoutPrefix(target, runtime.site.prefix);
       if (!path.startsWith("/_test/")) {
         const response = await respond(runtime, webRequest, { ...options, waitUntil: null });
         if (path.startsWith("/admin/")) await box.write(noted(state, runtime));
@@ -114,7 +115,7 @@ function runtimeOf(state, makeRuntime, store, env) {
 function mailInto(state, message) {
   if (state.sinks.mail_code !== 250) return refused(state.sinks.mail_code);
   state.mails.push(shownMail(message));
-  return { ok: true, code: "250" };
+  return sent(true, "250");
 }
 
 function postInto(state, url, headers, body, method = "POST") {
