@@ -3,7 +3,7 @@
 const ATOM = '[^()<>@,:;."\\[\\]\\\\\\s]+';
 const SPEC = `(${ATOM}(?:\\.${ATOM})*)@(${ATOM}(?:\\.${ATOM})*)`;
 const IN_BRACKETS = new RegExp(`^<\\s*${SPEC}\\s*>`);
-const PLAIN = new RegExp(`^\\s*${SPEC}((?:\\s*\\([^()]*\\))*)`);
+const PLAIN = new RegExp(`^\\s*${SPEC}(?=$|[\\s,(])((?:\\s*\\([^()]*\\))*)`);
 const WORD = /^\s*(?:"((?:[^"\\]|\\.)*)"|\(([^()]*)\)|([^()<>@,:;"[\]\s]+))\s*/;
 const SPECIALS = /[()<>@,:;."[\]\\]/;
 

@@ -12,8 +12,12 @@ export function event(name, facts = {}, write = writeLine) {
 /** `{"at": seconds, "event": name, …facts}` as ASCII. A fact that is undefined is null. */
 export function line(name, facts = {}) {
   const known = { at: Math.round(Date.now()) / 1000, event: name, ...facts };
-  const text = JSON.stringify(known, (key, value) => (value === undefined ? null : value));
-  return text.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return ascii(JSON.stringify(known, (key, value) => (value === undefined ? null : value)));
+}
+
+/** JSON with everything escaped that is not ASCII. */
+export function ascii(json) {
+  return json.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function writeLine(text) {

@@ -1,7 +1,7 @@
 /**
  * Sending what is due: leases, the schedule of retries, and a breaker for each destination.
  *
- * A batch of each destination is sent beside those of the others, so that one that hangs delays no other. A delivery is
+ * Every destination's batch is sent beside those of the others, so that one that hangs delays no other. A delivery is
  * marked after it was sent: a crash in between sends it again under the same id.
  */
 
@@ -36,55 +36,43 @@ function note(breaker, ok, now, wait) {
  * Sends for one site. `hooks`: Map of destinations that are ready; without `mail`, mails wait. `breakers`: name →
  * {failures, probe_at}, plain JSON; `latest`: the latest time that was seen; `seconds`: after so many nothing more is
  * begun in a drain, where the platform ends it; `jitter()`: 0 to 1; `note(event, facts)`: the log.
+ *
+ * Nothing else is remembered between drains: a platform may end one at any moment, and nothing is to wait for it.
  */
 export class Deliverer {
   constructor({ breakers = {}, latest = 0, seconds = Infinity, jitter = Math.random, ...parts }) {
     Object.assign(this, parts, { breakers: Object.assign(Object.create(null), breakers), latest, seconds, jitter });
-    this.busy = new Set();
-    this.turn = Promise.resolve();
   }
 
   /** Send all that is due, and wait for it → {sent, failed}. */
   async drain() {
-    const done = { sent: 0, failed: 0 };
+    const [done, running] = [{ sent: 0, failed: 0 }, new Map()];
     const ends = this.clock() + this.seconds;
+    const count = async (dest, group, until) => {
+      const part = await this.sendAll(dest, group, until);
+      running.delete(dest);
+      done.sent += part.sent;
+      done.failed += part.failed;
+    };
     for (;;) {
-      const running = await this.start(ends);
-      if (!running.length) return done;
-      for (const part of await Promise.all(running)) {
-        done.sent += part.sent;
-        done.failed += part.failed;
-      }
+      for (const [dest, group, until] of await this.taken(ends, running)) running.set(dest, count(dest, group, until));
+      if (!running.size) return done;
+      // Whichever has sent its batch may have more that is due.
+      await Promise.race(running.values());
     }
   }
 
-  /** Take a batch and begin to send it, each destination's by itself → what comes of each. */
-  async start(ends) {
-    const before = this.turn;
-    let leave;
-    this.turn = new Promise((resolve) => {
-      leave = resolve;
-    });
-    await before;
-    try {
-      return await this.begun(ends);
-    } finally {
-      leave();
-    }
-  }
-
-  async begun(ends) {
+  /** Take a batch of each destination but those that are `busy` → [dest, deliveries, until when they may be begun]. */
+  async taken(ends, busy) {
     const now = this.clock();
     if (now >= ends) return [];
     await this.noticeClock(now);
-    const [skip, probe] = await this.closed(now);
-    const taken = await this.store.lease(Math.floor(now * 1000), LEASE_SECONDS, BATCH, skip, probe);
+    const [skip, probe] = await this.closed(now, busy);
+    const found = await this.store.lease(Math.floor(now * 1000), LEASE_SECONDS, BATCH, skip, probe);
     const groups = new Map();
-    for (const delivery of taken) groups.set(delivery.dest, [...(groups.get(delivery.dest) ?? []), delivery]);
-    for (const dest of groups.keys()) this.busy.add(dest);
+    for (const delivery of found) groups.set(delivery.dest, [...(groups.get(delivery.dest) ?? []), delivery]);
     const until = Math.min(now + LEASE_SECONDS - LEASE_MARGIN, ends);
-    // In an array: a promise of promises would wait for them all.
-    return [...groups].map(([dest, group]) => this.sendAll(dest, group, until));
+    return [...groups].map(([dest, group]) => [dest, group, until]);
   }
 
   /** After the clock was set back, what is due by the old one would wait until the new one has caught up. */
@@ -102,8 +90,8 @@ export class Deliverer {
   }
 
   /** Destinations that get nothing now, and those of which one delivery tries whether they are back. */
-  async closed(now) {
-    const off = new Set([...(await this.store.disabled()), ...this.busy]);
+  async closed(now, busy) {
+    const off = new Set([...(await this.store.disabled()), ...busy.keys()]);
     const waiting = Object.entries(this.breakers).filter(([dest, breaker]) => isOpen(breaker) && !off.has(dest));
     const probe = new Set(waiting.filter(([, breaker]) => breaker.probe_at <= now).map(([dest]) => dest));
     const closed = waiting.map(([dest]) => dest).filter((dest) => !probe.has(dest));
@@ -126,8 +114,6 @@ export class Deliverer {
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       this.note("outbox_unavailable", { dest: shown(dest) }); // the leases run out, and it is tried again
-    } finally {
-      this.busy.delete(dest);
     }
     return done;
   }

@@ -2,6 +2,8 @@
 
 import { openDestination } from "./destinations.mjs";
 import { readBody, respond } from "./fetch.mjs";
+import { dumps } from "./json.mjs";
+import { ascii } from "./log.mjs";
 import { refused, sent, shownMail } from "./mail.mjs";
 import { SiteFault } from "./site.mjs";
 import { withoutPrefix } from "./text.mjs";
@@ -20,6 +22,7 @@ const HOOK_SECRET = Buffer.from("test-webhook-secret");
 const SERVICE_ENV = { KEY: "test:key-us6", LIST: "7" };
 const SENDER = "Lead Lab <leads@site.example>";
 const SETTABLE = ["mail_code", "hook_status", "hook_statuses", "hook_body", "retry_after"];
+const BODY_MAX = 1 << 24;
 
 /**
  * The handler with `/_test/*` before it → {respond(webRequest, options)}. Nothing is delivered but by `/_test/drain`.
@@ -46,9 +49,10 @@ export function testApp({ makeRuntime, store, box = memoryBox(), env = globalThi
         if (path.startsWith("/admin/")) await box.write(noted(state, runtime));
         return response;
       }
+      const text = new TextDecoder().decode(await readBody(webRequest.body, 60, BODY_MAX));
       const data = await hook(path.slice("/_test/".length), JSON.parse(text || "{}"), state, runtime, store, box);
       const headers = { "content-type": "application/json" };
-      return new Response(JSON.stringify(data), { status: data === null ? 404 : 200, headers });
+      return new Response(ascii(dumps(data, { item: ", ", key: ": " })), { status: data === null ? 404 : 200, headers });
     },
   };
 }
