@@ -13,6 +13,24 @@ import { crowd, delivery, idem, lead, load, query, see, sent, write, changes } f
 
 const HEX = lead().id;
 
+/** What became of a call: its answer, or that the store could not. Whatever else it raises goes on. */
+async function settled(call) {
+  try {
+    await call;
+    return true;
+  } catch (exc) {
+    assert.ok(exc instanceof StoreUnavailable, exc);
+    return false;
+  }
+}
+
+/** How many calls were acknowledged. Under a crowd a store may refuse some, as long as it has written nothing of them. */
+function acknowledged(done) {
+  const kept = done.filter(Boolean).length;
+  assert.ok(kept > done.length / 2, `only ${kept} of ${done.length} were taken`);
+  return kept;
+}
+
 export function suite(name, open) {
   describe(`${name}: what every store promises`, () => {
     let opened;

@@ -130,8 +130,7 @@ function erasing(key) {
 
 export function rating(counts) {
   const rows = counts.map((count) => [count.bucket, count.key, 1, count.ends_at]);
-  const most = insert("rate", ["bucket", "key", "n", "ends_at"], rows, " DO UPDATE SET n=n+1 RETURNING n");
-  return most;
+  return insert("rate", ["bucket", "key", "n", "ends_at"], rows, " DO UPDATE SET n=n+1 RETURNING n");
 }
 
 /** Write the time, and read it back. */

@@ -15,11 +15,11 @@ import { asking } from "./d1-snapshot.mjs";
 import { StoreUnavailable } from "./records.mjs";
 
 /** Times that a decision is made which others were in the way of. */
-export const TRIES = 24;
+export const TRIES = 30;
 /** Times that D1 is asked when it does not answer. */
 export const CALLS = 3;
 const WAIT_MS = 15;
-const WAIT_MAX_MS = 400;
+const WAIT_MAX_MS = 500;
 
 /** See store/__init__.py. `db`: a D1 database whose tables were made. */
 export class D1Store {
