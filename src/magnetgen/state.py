@@ -16,7 +16,7 @@ import msgspec
 from magnetgen import scan
 from magnetgen.cache import code_stamp, default_jobs, granularity, load, now_ns, write_checked
 from magnetgen.diagnostics import ERROR, Diagnostic
-from magnetgen.forms import files
+from magnetgen.forms import files as named
 from magnetgen.model import Skipped
 
 
@@ -115,9 +115,9 @@ class State:
         if inputs is None:
             self._file.unlink(missing_ok=True)
             return
-        out, written = Path(result.out), tuple(outputs)
+        out, files = Path(result.out), tuple(outputs)
         kept = msgspec.structs.replace(result, out="")
-        saved = _Saved(inputs, os.fsencode(out), written, self._outputs(out, written), valid, kept)
+        saved = _Saved(inputs, os.fsencode(out), files, self._outputs(out, files), valid, kept)
         write_checked(self._file, msgspec.msgpack.encode(saved))
 
     def _inputs(self, found: scan.Scan, recent_ns: int | None = None) -> bytes | None:
@@ -138,17 +138,17 @@ class State:
             return None
         return state.digest()
 
-    def _outputs(self, out: Path, written: Iterable[str]) -> bytes:
+    def _outputs(self, out: Path, files: Iterable[str]) -> bytes:
         """A digest of the output files' sizes and times as they lie there."""
         state = blake2b(digest_size=16)
         base = f"{out}/"
-        for file in written:
+        for file in files:
             try:
                 info = os.stat(base + file)
             except OSError:
                 state.update(b"missing")
                 continue
             state.update(b"%d %d " % (info.st_size, info.st_mtime_ns))
-        forms = files.path(self._root, files.REAL.forms)
+        forms = named.path(self._root, named.REAL.forms)
         state.update(str(forms.stat().st_mtime_ns if forms.is_file() else 0).encode())
         return state.digest()

@@ -76,13 +76,15 @@ class Session:
         self.live = Live(root, editor)
         self.prefix = "/"
         """The path of the site's base_url, with `/` at both ends."""
-        self.rebuilder = Rebuilder(self._work)
+        self.rebuilder = Rebuilder(self._quick, self._whole)
         self.shown = threading.Event()
         """Set once the first build is done and told of."""
         self._watch = Watch(root, self.rebuilder.poke, say)
         self._say = say
         self._compiled = b""
         self._good = False
+        self._edited: frozenset[str] = frozenset()
+        """Files that were shown before the whole was built."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._counting: asyncio.Task[None] | None = None
 
@@ -109,17 +111,22 @@ class Session:
         if self._loop:
             self._loop.call_soon_threadsafe(self.live.close)
 
-    def _work(self, files: frozenset[str] | None) -> None:
-        """What has changed is shown, and then the whole is built. In the builder's thread."""
-        changed: frozenset[str] = frozenset()
-        if files and isinstance(engine := self.engine, Quick):
-            quick = self._guarded(lambda: engine.edit(files))
-            if quick and not quick.failed:
-                self._shown(quick)
-                changed = quick.changed
+    def _quick(self, files: frozenset[str] | None) -> bool:
+        """Show an edit at once, where that can be done. In the builder's thread, as `_whole`."""
+        if not files or not isinstance(engine := self.engine, Quick):
+            return False
+        built = self._guarded(lambda: engine.edit(files))
+        if built is None or built.failed:
+            return False
+        self._shown(built)
+        self._edited |= built.changed
+        return True
+
+    def _whole(self) -> None:
         built = self._guarded(self.engine.build)
         if built and (built := self._shown(built)):
-            self._report(replace(built, changed=built.changed | changed))
+            self._report(replace(built, changed=built.changed | self._edited))
+        self._edited = frozenset()
         self.shown.set()
 
     def _shown(self, built: Built) -> Built | None:
