@@ -28,7 +28,12 @@ KEYS_ENV = {
 }
 ENV = {"URL": "https://api.example/base/", "KEY": "user:key-us6", "LIST": "7"}
 PIECES = (*HOSTILE, *HOSTILE_LOCAL, " ", "\n", "\t", "\x1f", "\x85", "\xa0", "a", "Ana", "é", "🎈", "{{name}}", "$&", "$1", "\\")
-TEXTS = random.Random(7)
+TEXTS = random.Random()
+
+
+@pytest.fixture(autouse=True)
+def the_same_texts(request: pytest.FixtureRequest) -> None:
+    TEXTS.seed(request.node.name)
 
 
 class Keeper:
@@ -240,7 +245,7 @@ def mails() -> list[tuple[Any, ...]]:
     plain = {"id": ID, "form": "plain", "email": "ana+b@x.co", "email_key": "k", "status": "confirmed", "created_at": 1}
     times = {"confirmed_at": 2, "unsubscribed_at": None, "downloaded_at": None}
     consent = [{"name": "letters <b>", "given": True}, {"name": "calls", "given": False}]
-    for number in range(40):
+    for number in range(120):
         data = {"first_name": typed(), "message": typed(), "topics": [typed()]} if number else {"first_name": "Ana"}
         lead = {**plain, **times, "data": data, "consent": consent}
         for kind in ("confirm", "deliver", "welcome", "notify") if number < 8 else ("welcome", "notify"):
