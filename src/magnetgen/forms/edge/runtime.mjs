@@ -212,10 +212,11 @@ function kindOf(error) {
   return error?.constructor?.name || "Error";
 }
 
-/** The innermost frame, as FILE:LINE. A message may hold anything, and is not looked at. */
+/** The innermost frame, as FILE:LINE. A message may hold anything, even what looks like a frame: it is left out. */
 function placeOf(error) {
-  const frames = String(error?.stack ?? "").split("\n").filter((text) => /^ {4}at /.test(text));
-  const found = /([\w.-]+\.[cm]?js):([0-9]+):[0-9]+\)?$/.exec(frames[0] ?? "");
+  const [stack, message] = [String(error?.stack ?? ""), String(error?.message ?? "")];
+  const frames = stack.slice(Math.max(0, stack.indexOf(message)) + message.length);
+  const found = /^ {4}at .*?([\w.-]+\.[cm]?js):([0-9]+):[0-9]+\)?$/m.exec(frames);
   return found ? `${found[1]}:${found[2]}` : "";
 }
 
