@@ -8,7 +8,6 @@
  */
 
 import { StoreUnavailable } from "./records.mjs";
-import { SiteFault } from "./site.mjs";
 
 export const KEY_MAX = 600;
 /** Time for one request, in ms. */
@@ -31,7 +30,7 @@ export function contextFrom(env) {
 
 /**
  * One store. `context()`: the access as it is now; `fetch`, `pause(attempt)`: the platform's.
- * @returns {{get, stream, setNew, set, remove, list, folders, removeAll}} All raise StoreUnavailable, but for setNew.
+ * @returns {{get, has, stream, setNew, set, remove, list, folders, removeAll}} All may throw StoreUnavailable.
  */
 export function openBlobs({ name, context, fetch = globalThis.fetch, pause = backOff, opMs = OP_MS }) {
   const call = caller({ store: `site:${name}`, context, fetch, opMs });
@@ -63,6 +62,9 @@ export function openBlobs({ name, context, fetch = globalThis.fetch, pause = bac
     async get(key) {
       const response = await ask("GET", key, [200, 404]);
       return response.status === 200 ? response.text : null;
+    },
+    async has(key) {
+      return (await ask("HEAD", key, [200, 404])).status === 200;
     },
     /** The bytes of a blob as they come, or null. */
     async stream(key) {
@@ -114,8 +116,9 @@ export function backOff(attempt) {
 function caller({ store, context, fetch, opMs }) {
   return async (method, key, { body, onlyIfNew = false, query = {}, stream = false } = {}) => {
     const signal = AbortSignal.timeout(opMs);
+    const path = key ? `/${pathOf(key)}` : "";
     try {
-      const { url, headers } = await address({ store, context, fetch, signal, method, key, query });
+      const { url, headers } = await address({ store, context, fetch, signal, method, path, query });
       if (method === "PUT") headers["cache-control"] = "max-age=0, stale-while-revalidate=60";
       if (onlyIfNew) headers["if-none-match"] = "*";
       const response = await fetch(url, { method, headers, body, signal: stream ? undefined : signal });
@@ -123,24 +126,24 @@ function caller({ store, context, fetch, opMs }) {
       if (stream && status === 200) return { status, body: response.body };
       return { status, etag: response.headers.get("etag") ?? "", text: await response.text() };
     } catch (error) {
-      if (error instanceof SiteFault) throw error;
+      if (error instanceof StoreUnavailable) throw error;
       return null;
     }
   };
 }
 
 /** Where a request goes. Through the API, what concerns a blob's content goes to an address that is signed for it. */
-async function address({ store, context, fetch, signal, method, key, query }) {
+async function address({ store, context, fetch, signal, method, path, query }) {
   const access = context();
-  if (!access?.siteID || !access.token) throw new SiteFault("Netlify Blobs is not set up here: NETLIFY_BLOBS_CONTEXT is missing");
-  const path = `/${access.siteID}/${store}${key ? `/${pathOf(key)}` : ""}`;
+  if (!access?.siteID || !access.token) throw new StoreUnavailable("blobs: NETLIFY_BLOBS_CONTEXT is not set");
+  const place = `/${access.siteID}/${store}${path}`;
   const headers = { authorization: `Bearer ${access.token}` };
   if (access.edgeURL) {
-    if (!access.uncachedEdgeURL) throw new SiteFault("Netlify Blobs cannot be read here as it is now: no uncachedEdgeURL");
-    return { url: withQuery(new URL(path, access.uncachedEdgeURL), query), headers };
+    if (!access.uncachedEdgeURL) throw new StoreUnavailable("blobs: there is no uncachedEdgeURL to read from");
+    return { url: withQuery(new URL(place, access.uncachedEdgeURL), query), headers };
   }
-  const url = withQuery(new URL(`/api/v1/blobs${path}`, access.apiURL ?? API), query);
-  if (!key || method === "DELETE") return { url, headers };
+  const url = withQuery(new URL(`/api/v1/blobs${place}`, access.apiURL ?? API), query);
+  if (!path || method === "DELETE" || method === "HEAD") return { url, headers };
   const response = await fetch(url, { method, headers: { ...headers, accept: SIGNED }, signal });
   if (response.status !== 200) throw new Error("no signed address");
   return { url: (await response.json()).url, headers: {} };
@@ -149,7 +152,7 @@ async function address({ store, context, fetch, signal, method, key, query }) {
 /** A key, which a URL escapes by itself. One that a URL would change is refused: it would be another's. */
 function pathOf(key) {
   const odd = /[?#%\\\u0000-\u001f\u007f]|^\/|\/$|\/\/|(?:^|\/)\.{1,2}(?:\/|$)/.test(key);
-  if (odd || !key.isWellFormed() || Buffer.byteLength(key) > KEY_MAX) throw new SiteFault("not a key for Netlify Blobs");
+  if (odd || !key.isWellFormed() || Buffer.byteLength(key) > KEY_MAX) throw new TypeError("not a key for Netlify Blobs");
   return key;
 }
 
