@@ -1,0 +1,11 @@
+/** The store on blobs, over blobs that keep the one promise that it needs; with lists that lag behind, too. */
+
+import { BlobStore } from "../../../src/magnetgen/forms/edge/store-blobs.mjs";
+import { newWorld, openAtomic } from "../blobs/atomic.mjs";
+import { suite } from "./suite.mjs";
+
+suite("blobs", async () => {
+  const world = newWorld();
+  const open = () => new BlobStore(openAtomic(world));
+  return { store: open(), another: async () => open(), close: async () => {} };
+});
