@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "netlify": "netlify",
+    "cloudflare": "cloudflare",
+    "github-pages": "github_pages",
+    "lambda": "aws_lambda",
 }
 NAMES = tuple(_MODULES)
 
@@ -68,13 +71,13 @@ class Product:
 class Target:
     """A kind of host. headers: whether it sends headers of ours; where not, pages carry their policy themselves.
 
-    redirects: how many aliases it redirects itself; the others get a page that does. make: everything else; it reports
-    faults, and raises OSError.
+    redirects: which of the aliases it redirects itself; the others get a page that does. make: everything else; it
+    reports faults, and raises OSError.
     """
 
     name: str
     headers: bool
-    redirects: int
+    redirects: Callable[[list[Redirect]], list[Redirect]]
     make: Callable[[Site, Report], Product]
 
 

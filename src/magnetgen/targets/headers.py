@@ -30,6 +30,14 @@ def security(site: Site) -> list[Header]:
     return found
 
 
+def file(site: Site) -> bytes:
+    """`_headers`, as Netlify and Cloudflare read it: where several rules fit, all of them apply."""
+    lines = ["/*", *(f"  {name}: {value}" for name, value in security(site))]
+    for path, value in caching(site):
+        lines += [path, f"  Cache-Control: {value}"]
+    return ("\n".join(lines) + "\n").encode()
+
+
 def sources(site: Site) -> policy.Sources:
     """What the pages need, and where their forms lead: handler and thank-you pages, each by its origin."""
     return policy.union((site.sources, {"form-action": form_origins(site.forms)}))

@@ -31,10 +31,15 @@ def prepare(plan: Plan, target: Target) -> tuple[Redirect, ...]:
     """Make the plan the target's: aliases that the host redirects get no page of their own."""
     if not target.headers:
         plan.page_policy = _thanks_elsewhere(plan)
-    aliases = [job for job in plan.jobs if job.kind == "redirect"][: target.redirects]
-    taken = {job.path for job in aliases}
-    plan.jobs = tuple(job for job in plan.jobs if job.kind != "redirect" or job.path not in taken)
-    return tuple(Redirect(plan.url(job.path), plan.url(plan.by_source[job.source].path)) for job in aliases)
+    aliases = {
+        Redirect(plan.url(job.path), plan.url(plan.by_source[job.source].path)): job
+        for job in plan.jobs
+        if job.kind == "redirect"
+    }
+    taken = target.redirects(list(aliases))
+    gone = {aliases[redirect].path for redirect in taken}
+    plan.jobs = tuple(job for job in plan.jobs if job.kind != "redirect" or job.path not in gone)
+    return tuple(taken)
 
 
 def _thanks_elsewhere(plan: Plan) -> policy.Sources:
