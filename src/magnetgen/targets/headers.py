@@ -11,7 +11,7 @@ from magnetgen.targets import Site
 Header = tuple[str, str]
 
 IMMUTABLE = "public, max-age=31536000, immutable"
-_PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 _FRESH = {"feed.xml": 600, "sitemap.xml": 3600, "robots.txt": 3600, "llms.txt": 3600}
 """Seconds for which machines may keep a file. Pages are asked for again each time, which is these hosts' default."""
 
@@ -22,7 +22,7 @@ def security(site: Site) -> list[Header]:
         ("Content-Security-Policy", policy.text(sources(site))),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "strict-origin-when-cross-origin"),
-        ("Permissions-Policy", _PERMISSIONS),
+        ("Permissions-Policy", PERMISSIONS),
         ("Cross-Origin-Opener-Policy", "same-origin"),
     ]
     if site.plan.config.base_url.startswith("https:"):
