@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 Sources = Mapping[str, tuple[str, ...]]
 """Directive → what it allows, sorted: `'self'`, `data:`, origins, hashes."""
 
+BLOCKED = "blocked"
+"""Among what a page needs: attributes with scripts, which no policy of ours allows."""
+
 TURNSTILE = "https://challenges.cloudflare.com"
 
 _ALWAYS: Sources = {
@@ -106,6 +109,8 @@ def _attribute_needs(name: str, attrs: Mapping[str, str], own: str) -> Iterator[
                 yield "connect-src", source  # a script reports to where it comes from; a form is sent by fetch
         elif key == "srcset":
             yield from (("img-src", s) for part in value.split(",") if (s := _source(part, own)))
+        elif key.startswith("on") or (key == "href" and value.strip().lower().startswith("javascript:")):
+            yield BLOCKED, key
         elif key == "style":
             yield "style-src", "'unsafe-hashes'"
             yield "style-src", digest(value)
@@ -166,7 +171,7 @@ def union(parts: Iterable[Sources]) -> Sources:
 def text(sources: Sources, in_page: bool = False) -> str:
     """The policy. `in_page`: for a `<meta>` instead of a header."""
     allowed = union((_ALWAYS, sources, {"frame-ancestors": ("'none'",)}))
-    names = [*_ORDER, *sorted(allowed.keys() - set(_ORDER))]
+    names = [*_ORDER, *sorted(allowed.keys() - {*_ORDER, BLOCKED})]
     if in_page:
         names = [name for name in names if name not in _NOT_IN_PAGES]
     return "; ".join(f"{name} {' '.join(allowed[name])}" for name in names if allowed.get(name))

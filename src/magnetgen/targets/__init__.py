@@ -59,12 +59,14 @@ class Product:
     """What a target adds.
 
     files: more files of the output. bundle: files below `.magnetgen/bundle/NAME/`, as bytes or as the file to copy.
-    starters: files at the site's root that people change; written once, and then never again.
+    starters: files at the site's root that people change; written once, and then never again. watched: other files
+    there that the target has looked at.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     bundle: Mapping[str, bytes | Path] = field(default_factory=dict)
     starters: Mapping[str, str] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from magnetgen import policy
+from magnetgen.config import CONFIG_FILE
 from magnetgen.diagnostics import Diagnostic, Report, Span, error, warning
 from magnetgen.forms.aws import FILE_MAX
 from magnetgen.targets import Product, Site, Target, checks, edge, headers
@@ -52,7 +53,7 @@ def _make(site: Site, report: Report) -> Product:
     if len(allowed) > POLICY:
         hint = "put scripts into the theme's static/theme.js and styles into its style.css, or load them from files in media/"
         message = f"Content-Security-Policy has {len(allowed):,} characters, and CloudFormation takes {POLICY:,}"
-        report.add(error("header-too-long", message, "magnetgen.yaml", None, hint))
+        report.add(error("header-too-long", message, CONFIG_FILE, None, hint))
     report.extend(_template_faults(site, api))
     parameters = [{"ParameterKey": "ContentSecurityPolicy", "ParameterValue": allowed}]
     bundle: edge.Files = {"parameters.json": (json.dumps(parameters, indent=1) + "\n").encode()}
@@ -83,7 +84,7 @@ def _archive(site: Site, packages: Path, report: Report) -> bytes | Path:
         if bytes_ > limit:
             hint = f"Lambda takes {checks.megabytes(limit)} {what}: smaller files in content/magnets/"
             message = f"the handler's bundle has {checks.megabytes(bytes_)} {what}"
-            report.add(error("bundle-too-large", message, "magnetgen.yaml", None, hint))
+            report.add(error("bundle-too-large", message, CONFIG_FILE, None, hint))
     return found
 
 
@@ -154,7 +155,7 @@ def _packages(site: Site, machine: str, report: Report) -> Path | None:
         why = next((line for line in said.splitlines() if line.startswith("ERROR") or "No module" in line), "")
         message = f"pip could not get {PACKAGE} for Python {PYTHON} on {machine}" + (f" ({why.strip()})" if why else "")
         hint = "the function needs it: build once with pip installed and a connection; after that the site keeps it"
-        report.add(error("lambda-packages", message, "magnetgen.yaml", None, hint))
+        report.add(error("lambda-packages", message, CONFIG_FILE, None, hint))
         return None
     making.rename(folder)
     return folder

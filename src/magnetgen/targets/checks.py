@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from magnetgen import places
+from magnetgen.config import CONFIG_FILE
 from magnetgen.diagnostics import Diagnostic, error, warning
 from magnetgen.plan import Plan
 from magnetgen.targets import Site
@@ -37,7 +38,7 @@ def address(plan: Plan, at_root: bool = True) -> Iterator[Diagnostic]:
         hint = f"use an address without a path, such as {plan.config.origin}, or serve the folder yourself"
         message = f"this host serves the site from /, and base_url says {plan.config.prefix}"
         yield error("target-base-path", message, *place, hint)
-    if host in _EXAMPLES or host == "localhost" or host.endswith(_OWN_ENDS) or _is_number(host):
+    if host.removeprefix("www.") in _EXAMPLES or host == "localhost" or host.endswith(_OWN_ENDS) or _is_number(host):
         hint = "set base_url to where the site will be: links, mails and forms lead there"
         yield warning("target-base-example", f"{host} is no address that visitors can reach", *place, hint)
     elif parts.scheme == "http":
@@ -86,7 +87,7 @@ def large_files(site: Site, limit: int, host: str) -> Iterator[Diagnostic]:
         if size > limit:
             hint = f"{host} takes files up to {megabytes(limit)}: make it smaller, or link to it elsewhere"
             message = f"/{file} has {megabytes(size)}"
-            yield error("file-too-large", message, sources.get(file) or "magnetgen.yaml", None, hint)
+            yield error("file-too-large", message, sources.get(file) or CONFIG_FILE, None, hint)
 
 
 def megabytes(size: int) -> str:

@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from magnetgen.diagnostics import Diagnostic, Report, error, warning
+from msgspec.structs import replace
+
+from magnetgen.config import CONFIG_FILE
+from magnetgen.diagnostics import ERROR, Diagnostic, Report, error, warning
 from magnetgen.forms.store import schema
 from magnetgen.targets import Product, Redirect, Site, Target, checks, edge, headers, starters
 from magnetgen.text import slug
@@ -66,7 +69,7 @@ def _make(site: Site, report: Report) -> Product:
     if existing:
         report.extend(_config_faults(site, existing, api, stored))
     starter = {} if existing in OTHERS else {CONFIG: _config(site, api, stored)}
-    return Product(_files(site, report), bundle, starter)
+    return Product(_files(site, report), bundle, starter, (*OTHERS, CONFIG))
 
 
 def _files(site: Site, report: Report) -> dict[str, bytes]:
@@ -76,7 +79,7 @@ def _files(site: Site, report: Report) -> dict[str, bytes]:
             name = line.strip().partition(":")[0]
             hint = "put scripts into the theme's static/theme.js and styles into its style.css, or load them from files in media/"
             message = f"{name} has {len(line.strip()):,} characters, and Cloudflare leaves out what has over {LINE:,}"
-            report.add(error("header-too-long", message, "magnetgen.yaml", None, hint))
+            report.add(error("header-too-long", message, CONFIG_FILE, None, hint))
     lines = [f"{spelling} {r.url} 301\n" for r in site.redirects for spelling in _spellings(r.alias)]
     return {
         "_headers": rules,
@@ -88,9 +91,9 @@ def _files(site: Site, report: Report) -> dict[str, bytes]:
 def _too_many(site: Site) -> Iterator[Diagnostic]:
     count = len(site.sizes)
     if count > FILES_FREE:
-        make = error if count > FILES_PAID else warning
         hint = f"Cloudflare takes {FILES_FREE:,} files on the free plan and {FILES_PAID:,} on paid ones"
-        yield make("too-many-files", f"the site has {count:,} files", "magnetgen.yaml", None, hint)
+        found = warning("too-many-files", f"the site has {count:,} files", CONFIG_FILE, None, hint)
+        yield replace(found, severity=ERROR) if count > FILES_PAID else found
 
 
 def _bundle(site: Site, api: str, report: Report) -> edge.Files:
@@ -104,7 +107,7 @@ def _bundle(site: Site, api: str, report: Report) -> edge.Files:
     if BUNDLE_FREE < size <= BUNDLE_PAID:
         message = f"the worker has {checks.megabytes(size)} compressed, and the free plan takes {checks.megabytes(BUNDLE_FREE)}"
         hint = "a paid plan takes 10 MB; fewer forms make it smaller"
-        report.add(warning("bundle-large", message, "magnetgen.yaml", None, hint))
+        report.add(warning("bundle-large", message, CONFIG_FILE, None, hint))
     return files
 
 
@@ -129,7 +132,7 @@ def _config(site: Site, api: str | None, stored: bool) -> str:
     return (
         f'{head}compatibility_flags = ["nodejs_compat"]\nmain = "{MAIN}"\n'
         f'\n{assets}binding = "ASSETS"\n{pages}run_worker_first = ["{api}/*"]\n'
-        f'\n[[d1_databases]]\nbinding = "DB"\ndatabase_name = "{name}-leads"\nmigrations_dir = "{MIGRATIONS}"\n{bucket}'
+        f'\n[[d1_databases]]\nbinding = "DB"\ndatabase_name = "{name}-leads"\n# database_id = "…"   # `wrangler d1 create {name}-leads` says it\nmigrations_dir = "{MIGRATIONS}"\n{bucket}'
         '\n# Sends what is due: mails and webhooks that wait or failed.\n[triggers]\ncrons = ["* * * * *"]\n'
         "\n[observability]\nenabled = true\n"
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from magnetgen import forms as island
+from magnetgen.config import CONFIG_FILE
 from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.targets import Site
 from magnetgen.targets.checks import megabytes
@@ -116,9 +117,7 @@ def check_size(files: Mapping[str, bytes | Path], limit: int, host: str, report:
     size = compressed(files)
     if size > limit:
         hint = f"{host} takes {megabytes(limit)}: fewer forms, or smaller files in content/magnets/"
-        report.add(
-            error("bundle-too-large", f"the handler's bundle has {megabytes(size)}", "magnetgen.yaml", None, hint)
-        )
+        report.add(error("bundle-too-large", f"the handler's bundle has {megabytes(size)}", CONFIG_FILE, None, hint))
     return size
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from magnetgen import places
+from magnetgen.config import CONFIG_FILE
 from magnetgen.diagnostics import Diagnostic, Report, error, warning
 from magnetgen.plan import Plan
 from magnetgen.targets import Product, Site, Target, checks
@@ -23,7 +24,7 @@ def _make(site: Site, report: Report) -> Product:
     total = sum(site.sizes.values())
     if total > SITE_MAX:
         message, hint = f"the site has {checks.megabytes(total)}", "GitHub Pages takes sites up to 1 GB"
-        report.add(warning("site-too-large", message, "magnetgen.yaml", None, hint))
+        report.add(warning("site-too-large", message, CONFIG_FILE, None, hint))
     files = {".nojekyll": b""}
     host = urlsplit(site.plan.config.base_url).hostname or ""
     if not _is_github(host) and site.plan.config.prefix == "/":

@@ -11,7 +11,8 @@ import msgspec
 
 from magnetgen import policy
 from magnetgen.cache import code_stamp, load, write_atomically, write_checked
-from magnetgen.diagnostics import Report
+from magnetgen.config import CONFIG_FILE
+from magnetgen.diagnostics import Diagnostic, Report, warning
 from magnetgen.output import Made, Stage
 from magnetgen.plan import Plan
 from magnetgen.targets import BUNDLES, NAMES, Product, Redirect, Site, Target
@@ -30,7 +31,7 @@ class _Memo(msgspec.Struct):
 def prepare(plan: Plan, target: Target) -> tuple[Redirect, ...]:
     """Make the plan the target's: aliases that the host redirects get no page of their own."""
     if not target.headers:
-        plan.page_policy = _thanks_elsewhere(plan)
+        plan.page_policy = policy.union((_configured(plan), _thanks_elsewhere(plan)))
     aliases = {
         Redirect(plan.url(job.path), plan.url(plan.by_source[job.source].path)): job
         for job in plan.jobs
@@ -40,6 +41,10 @@ def prepare(plan: Plan, target: Target) -> tuple[Redirect, ...]:
     gone = {aliases[redirect].path for redirect in taken}
     plan.jobs = tuple(job for job in plan.jobs if job.kind != "redirect" or job.path not in gone)
     return tuple(taken)
+
+
+def _configured(plan: Plan) -> policy.Sources:
+    return {directive: tuple(sources) for directive, sources in plan.config.build.csp.items()}
 
 
 def _thanks_elsewhere(plan: Plan) -> policy.Sources:
@@ -62,13 +67,17 @@ def make(
     out, root = stage.out, plan.root.resolve()
     shown = out.relative_to(root) if out.is_relative_to(root) else out
     sizes = {one.file: one.size for one in made}
-    sources = _sources(plan, stage, made) if target.headers and not stage.dry else {}
+    sources: policy.Sources = {}
+    if not stage.dry:
+        by_file = _sources(plan, stage, made)
+        report.extend(_blocked(plan, by_file))
+        sources = policy.union((_configured(plan), *by_file.values())) if target.headers else {}
     site = Site(plan.root, plan, shown.as_posix(), json.loads(forms), sizes, sources, redirects)
     return target.make(site, report)
 
 
-def _sources(plan: Plan, stage: Stage, made: Iterable[Made]) -> policy.Sources:
-    """What all pages need together. Only pages that have changed are read."""
+def _sources(plan: Plan, stage: Stage, made: Iterable[Made]) -> dict[str, policy.Sources]:
+    """HTML file → what it needs. Only files that have changed are read."""
     path = plan.root / ".magnetgen" / "cache" / _MEMO
     stamp = code_stamp() + plan.config.origin.encode()
     old = load(path, _Memo)
@@ -91,7 +100,17 @@ def _sources(plan: Plan, stage: Stage, made: Iterable[Made]) -> policy.Sources:
         new.files[one.file] = (one.size, one.mtime_ns, numbers[name])
     if new != old:
         write_checked(path, msgspec.msgpack.encode(new))
-    return policy.union(new.kinds)
+    return {file: new.kinds[entry[2]] for file, entry in new.files.items()}
+
+
+def _blocked(plan: Plan, by_file: dict[str, policy.Sources]) -> Iterator[Diagnostic]:
+    """Scripts in attributes: the policy has no word for them."""
+    sources = {job.file: job.source for job in plan.jobs}
+    for file, needed in by_file.items():
+        if names := needed.get(policy.BLOCKED):
+            hint = "put the script into the theme's static/theme.js, or into a <script> of the page"
+            message = f"browsers will not run {', '.join(names)} of /{file}: its policy allows no scripts in attributes"
+            yield warning("csp-inline-handler", message, sources.get(file) or CONFIG_FILE, None, hint)
 
 
 def staged(stage: Stage, product: Product, made: Sequence[Made]) -> list[Made]:
@@ -116,7 +135,7 @@ def write(root: Path, name: str | None, product: Product) -> tuple[str, ...]:
         if not (root / file).exists():
             write_atomically(root / file, text.encode())
         written.append(root / file)
-    return tuple(path.relative_to(root).as_posix() for path in written)
+    return (*(path.relative_to(root).as_posix() for path in written), *product.watched)
 
 
 def _write_bundle(folder: Path, product: Product) -> Iterator[Path]:
