@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from magnetgen import __version__
+from magnetgen import __version__, targets
 from magnetgen.leads.commands import leads
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def cli() -> None:
 @click.option("--strict", is_flag=True, help="Let warnings stop the build, as errors do.")
 @click.option("--clean", is_flag=True, help="Forget the cache and make everything anew.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Processes. [default: as many as processors]")
+@click.option("--target", type=click.Choice(targets.NAMES), help="Add what this host needs.")
 @click.option("--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="How to report.")
 @click.option("--quiet", is_flag=True, help="Only say what is wrong.")
 def build(site: Path, style: str, quiet: bool, jobs: int | None, strict: bool, **wishes: Any) -> None:
