@@ -54,7 +54,7 @@ def modules(entry: str) -> list[Path]:
 def forms(site: Site, inline: Mapping[str, Any]) -> dict[str, Any]:
     """forms.json, with what is not in the bundle marked as uploaded."""
     assets = {
-        name: asset if name in inline else {**asset, "store": "upload", "key": upload_key(asset)}
+        name: asset if name in inline else {**asset, "key": upload_key(asset)}
         for name, asset in site.forms["assets"].items()
     }
     return {**site.forms, "assets": assets}

@@ -198,7 +198,7 @@ test("what is for a destination without its settings waits, and the log says so 
   const world = makeWorld({ open: undefined });
   await submitted(world, 0, 1);
   assert.deepEqual(await world.drain(), { sent: 1, failed: 0 });
-  const unset = world.lines.filter((line) => line.event === "destination_unset");
+  const unset = world.lines.filter((line) => line.event === "not_set_up" && line.hint.startsWith("what"));
   assert.equal(unset.length, 1);
   assert.match(unset[0].hint, /CRM_URL is not set/);
 });

@@ -31,8 +31,8 @@ const FORMS = {
     lost: form("lost", { magnet: "lost", notify: ["crm"] }),
   },
   assets: {
-    book: { file: "x", name: "book.pdf", size: BOOK.length, sha256: "ab".repeat(32), store: "upload", key: "book-1" },
-    lost: { file: "y", name: "lost.pdf", size: 9, sha256: "cd".repeat(32), store: "upload", key: "lost-1" },
+    book: { file: "x", name: "book.pdf", size: BOOK.length, sha256: "ab".repeat(32), key: "book-1" },
+    lost: { file: "y", name: "lost.pdf", size: 9, sha256: "cd".repeat(32), key: "lost-1" },
   },
   destinations: [{ name: "crm", kind: "webhook", url_env: "CRM_URL", secret_env: "CRM_SECRET" }],
 };

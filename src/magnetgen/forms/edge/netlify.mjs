@@ -104,16 +104,15 @@ export function storeName(env, context) {
 
 /** Assets of the bundle, and those that `deploy` has put into blobs as they were too large for it. */
 export function withUploads(assets, blobs, log) {
-  const isUploaded = (asset) => asset.store === "upload";
   return {
     async size(asset) {
-      if (!isUploaded(asset)) return assets.size(asset);
+      if (!asset.key) return assets.size(asset);
       if (await blobs.has(asset.key)) return asset.size;
       event("download_missing", { hint: "its file is not in Netlify Blobs: run `magnetgen deploy` again" }, log);
       return null;
     },
     async read(asset, start, length) {
-      if (!isUploaded(asset)) return assets.read(asset, start, length);
+      if (!asset.key) return assets.read(asset, start, length);
       if (!length) return new Uint8Array(0);
       const stream = await blobs.stream(asset.key);
       if (!stream) throw new StoreUnavailable("blobs: a file has gone");

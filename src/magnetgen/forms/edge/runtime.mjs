@@ -42,7 +42,7 @@ export function createRuntime(parts) {
   const transport = parts.transport ?? openMail(env, poster, services);
   const sender = parts.sender ?? env.MAGNETGEN_MAIL_FROM ?? "";
   checkSender(sender, transport);
-  if (!transport) note("no_mail", { hint: "MAGNETGEN_MAIL_PROVIDER is not set: mails wait in the outbox" });
+  if (!transport) note("not_set_up", { hint: "mails wait in the outbox: MAGNETGEN_MAIL_PROVIDER is not set" });
   const open = parts.open ?? openDestination;
   const deliverer = new Deliverer({
     store,
@@ -133,7 +133,7 @@ class Runtime {
       case "probe":
         return store.probe(ms);
       case "locate":
-        return this.locate(step.asset);
+        return this.assets.size(step.asset);
       default:
         throw new Error("an effect of an unknown kind");
     }
@@ -169,11 +169,6 @@ class Runtime {
   /** Ask again about submissions whose challenge nobody could judge → how many were released. */
   review() {
     return review(this.store, this.verifier, () => this.context(emptyRequest()));
-  }
-
-  /** An asset's address in a storage, or its size where the host has it; null: nobody has it. */
-  async locate(asset) {
-    return asset.url ? asset.url : this.assets.size(asset);
   }
 
   /** What a response's `file` stands for → bytes, or a stream of them. */
@@ -246,7 +241,7 @@ function hooksOf(site, open, note) {
       hooks.set(name, open(destination));
     } catch (error) {
       if (!(error instanceof Unset)) throw error;
-      note("destination_unset", { dest: name, hint: `what is for it waits in the outbox: ${error.message}` });
+      note("not_set_up", { hint: `what is for the destination ${name} waits in the outbox: ${error.message}` });
     }
   }
   return hooks;

@@ -149,7 +149,7 @@ function madeChallenge(entry, form, baseUrl) {
   });
 }
 
-/** A file to be handed out. `store` and `key`: where a target has put one that is too large for its bundle. */
+/** A file to be handed out. `key`: its name in the host's store of objects, where it is too large for the bundle. */
 function madeAsset(name, entry) {
   return Object.freeze({
     name,
@@ -157,8 +157,6 @@ function madeAsset(name, entry) {
     filename: entry.name ?? name,
     size: integer(need(entry, "size")),
     sha256: need(entry, "sha256"),
-    url: entry.url ?? "",
-    store: entry.store ?? "",
     key: entry.key ?? "",
   });
 }

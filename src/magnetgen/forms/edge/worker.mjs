@@ -86,7 +86,7 @@ function runtimeOf({ forms, assets, services, log }, env) {
   const stored = bucketed(assets, env.ASSETS_BUCKET, log);
   const store = new D1Store(env.DB);
   const runtime = createRuntime({ forms, env, store, assets: stored, services, log, drainSeconds: DRAIN_SECONDS });
-  if (!env.ASSETS_BUCKET && [...runtime.site.assets.values()].some(isUploaded)) {
+  if (!env.ASSETS_BUCKET && [...runtime.site.assets.values()].some((asset) => asset.key)) {
     const hint = 'no R2 bucket is bound as ASSETS_BUCKET: name it in wrangler.toml under [[r2_buckets]]';
     event("downloads_unset", { hint }, log);
   }
@@ -95,15 +95,11 @@ function runtimeOf({ forms, assets, services, log }, env) {
 
 // Files
 
-function isUploaded(asset) {
-  return asset.store === "upload";
-}
-
 /** Assets of the bundle, and those that `deploy` has put into R2 as they were too large for it. */
 function bucketed(assets, bucket, log) {
   return {
     async size(asset) {
-      if (!isUploaded(asset)) return assets.size(asset);
+      if (!asset.key) return assets.size(asset);
       try {
         const found = await bucket?.head(asset.key);
         if (!found) event("download_missing", { hint: "its file is not in R2: run `magnetgen deploy` again" }, log);
@@ -114,7 +110,7 @@ function bucketed(assets, bucket, log) {
       }
     },
     async read(asset, start, length) {
-      if (!isUploaded(asset)) return assets.read(asset, start, length);
+      if (!asset.key) return assets.read(asset, start, length);
       if (!length) return new Uint8Array(0);
       return (await bucket.get(asset.key, { range: { offset: start, length } })).body;
     },
