@@ -119,7 +119,7 @@ function madeForm(name, entry, baseUrl) {
     back: need(entry, "back"),
     version: createHash("sha256").update(utf8(dumps(entry, { sorted: true }))).digest("hex").slice(0, 12),
     per_hour: integer(entry.per_hour ?? contract.PER_HOUR),
-    challenge: entry.challenge ? madeChallenge(entry.challenge, name, baseUrl) : null,
+    challenge: madeChallenge(entry.challenge ?? {}, name, baseUrl),
   });
 }
 
@@ -135,6 +135,7 @@ function madeConsent(entry) {
 
 /** `is_proof`: the handler judges it by itself; anything else somebody is asked about. */
 function madeChallenge(entry, form, baseUrl) {
+  if (!Object.keys(entry).length) return null;
   const kind = need(entry, "kind");
   if (kind !== contract.PROOF_OF_WORK && kind !== contract.TURNSTILE) throw new TypeError(`challenge ${kind}`);
   const isProof = kind === contract.PROOF_OF_WORK;
