@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 
 import * as contract from "./contract.mjs";
 import { dumps } from "./json.mjs";
+import { hextets } from "./network.mjs";
 import { origin, urlsplit, utf8 } from "./text.mjs";
 
 export { origin };
@@ -34,7 +35,7 @@ export function destinationsOf(site, form) {
 function publicUrl(url) {
   const { scheme, netloc, hostname, port, path, query, fragment } = urlsplit(url);
   const isWeb = Object.hasOwn(DEFAULT_PORTS, scheme) && /^[\0-\x7f]+$/.test(hostname);
-  const isHost = !/[[\]]/.test(netloc) || /^(?:[^[\]]*@)?\[[0-9A-Fa-f:.]+\](?::[0-9]*)?$/.test(netloc);
+  const isHost = !/[[\]]/.test(netloc) || isBracketed(netloc, hostname);
   if (!isWeb || !isHost || Number.isNaN(port) || query || fragment) {
     throw new SiteFault("MAGNETGEN_PUBLIC_URL is to be the handler's address: https://example.com/api");
   }
@@ -43,8 +44,12 @@ function publicUrl(url) {
   return `${scheme}://${host}${end}${withoutSlashes(path)}`;
 }
 
+function isBracketed(netloc, hostname) {
+  return /^(?:[^[\]]*@)?\[[^[\]]+\](?::[0-9]*)?$/.test(netloc) && hextets(hostname) !== null;
+}
+
 function withoutSlashes(text) {
-  return text.replace(/\/+$/, "");
+  return text.replace(/(?<!\/)\/+$/, "");
 }
 
 /** forms.json from its text. `given` overrides the build's public URL. Throws SiteFault. */
