@@ -24,7 +24,7 @@ async function settled(call) {
   }
 }
 
-/** How many calls were acknowledged. Under a crowd a store may refuse some, as long as it has written nothing of them. */
+/** How many calls were acknowledged. Under a crowd a store may refuse some, if it has written nothing of them. */
 function acknowledged(done) {
   const kept = done.filter(Boolean).length;
   assert.ok(kept > done.length / 2, `only ${kept} of ${done.length} were taken`);
@@ -119,7 +119,8 @@ export function suite(name, open) {
       const rows = await store.dump();
       const left = rows.outbox.map((row) => [row.id, row.state, row.last_code, Object.keys(row.body).length > 0]);
       assert.deepEqual(left.sort(), [
-        ["d1", "dead", "erased", false], ["d2", "dead", "erased", false], ["d3", "due", "", true], ["d4", "due", "", true],
+        ["d1", "dead", "erased", false], ["d2", "dead", "erased", false],
+        ["d3", "due", "", true], ["d4", "due", "", true],
       ]);
       assert.deepEqual((await store.leads(query())).map((kept) => kept.id), [other.id]);
       assert.deepEqual([rows.submissions, rows.idem], [[], []]);
@@ -354,7 +355,8 @@ export function suite(name, open) {
           of(number).submit(load({ form: "news", email_key: `key${number}`, since: 1, count_max: limit }), (found) => {
             const full = found.count >= limit;
             const made = full ? [] : [lead(number)];
-            const kept = sent(number, full ? null : made[0].id, full ? "held" : "accepted", { email_key: `key${number}` });
+            const [status, of_] = full ? ["held", null] : ["accepted", made[0].id];
+            const kept = sent(number, of_, status, { email_key: `key${number}` });
             return changes({ answer: full ? 0 : 1, leads: made, submissions: [kept] });
           });
         assert.equal((await crowd(100, once)).reduce((a, b) => a + b), limit);
@@ -424,7 +426,8 @@ export function suite(name, open) {
             const now = before ?? lead(number + 1, { email_key: "key1" });
             return changes({ answer: 1, leads: [now], submissions: [sent(1, now.id)] });
           });
-        const erase = () => stores[1].submit(load({ email_key: "key1", every_form: true }), () => changes({ erase: "key1" }));
+        const everywhere = load({ email_key: "key1", every_form: true });
+        const erase = () => stores[1].submit(everywhere, () => changes({ erase: "key1" }));
         const done = await crowd(6, (number) => (number === 3 ? erase() : release(number)));
         assert.ok(done.filter(Boolean).length <= 1);
         const found = await stores[0].dump();

@@ -1,4 +1,4 @@
-/** The Worker as it is deployed, in workerd: routing, deliveries, cron, files, and what it says when something is missing. */
+/** The Worker as it is deployed, in workerd: routes, deliveries, cron, files, and what it says when something lacks. */
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -61,7 +61,8 @@ describe("the Worker", () => {
     assert.equal(answer.status, 202);
     assert.equal((await answer.json()).next, `${SITE}/forms/plain/thanks/`);
     await until(() => world.sent.length === 2, "a mail and a webhook");
-    assert.deepEqual(world.sent.map((one) => one.url).sort(), ["https://api.resend.com/emails", "https://crm.example/hook"]);
+    const urls = world.sent.map((one) => one.url).sort();
+    assert.deepEqual(urls, ["https://api.resend.com/emails", "https://crm.example/hook"]);
     await until(async () => (await store.outbox("done")).length === 2, "both to be marked");
     const [lead] = await store.leads(query());
     assert.equal(lead.email, "ana@example.com");
@@ -96,8 +97,8 @@ describe("the Worker", () => {
     const before = (await store.leads(query({ limit: 999 }))).length;
     const many = Array.from({ length: 50 }, (_, n) => n);
     const same = await Promise.all(many.map((n) => post(world, "double", { email: "same@example.com", n }, ip(n))));
-    const key = { "idempotency-key": "k".repeat(20) };
-    const keyed = await Promise.all(many.map((n) => post(world, "plain", { email: "key@example.com" }, { ...ip(n), ...key })));
+    const headers = (n) => ({ ...ip(n), "idempotency-key": "k".repeat(20) });
+    const keyed = await Promise.all(many.map((n) => post(world, "plain", { email: "key@example.com" }, headers(n))));
     const taken = [...same, ...keyed].map((answer) => answer.status);
     assert.deepEqual([...new Set(taken)], [202]);
     const leads = await store.leads(query({ limit: 999 }));
@@ -138,7 +139,10 @@ describe("the Worker", () => {
   });
 
   it("takes Cloudflare's id of a request, if it is one", async () => {
-    const id = async (ray) => (await fetch(`${world.url}/api/healthz`, { headers: { "cf-ray": ray } })).headers.get("x-request-id");
+    const id = async (ray) => {
+      const answer = await fetch(`${world.url}/api/healthz`, { headers: { "cf-ray": ray } });
+      return answer.headers.get("x-request-id");
+    };
     assert.equal(await id("8f1a2b3c4d5e6f70-AMS"), "8f1a2b3c4d5e6f70-AMS");
     assert.match(await id("<script>"), /^[0-9a-f]{16}$/);
   });

@@ -1,6 +1,6 @@
 /**
- * The handler as a Cloudflare Worker: leads in D1 (`DB`), the site's pages as static assets (`ASSETS`), large files in R2
- * (`ASSETS_BUCKET`). What is missing in its settings is said in the log, never to a visitor.
+ * The handler as a Cloudflare Worker: leads in D1 (`DB`), the site's pages as static assets (`ASSETS`), large files in
+ * R2 (`ASSETS_BUCKET`). What is missing in its settings is said in the log, never to a visitor.
  */
 
 import { randomBytes } from "node:crypto";
@@ -22,8 +22,8 @@ const UNREADY = "This site cannot take anything in at the moment. Please try aga
 /**
  * A Worker's handlers → {fetch(request, env, ctx), scheduled(event, env, ctx)}.
  *
- * `forms`: what forms.json holds; `assets`: {size, read} of the bundle's own files; `services`: the recipes; `log(text)`:
- * writes a line. A runtime is made once for each `env`, which is once in an isolate.
+ * `forms`: what forms.json holds; `assets`: {size, read} of the bundle's own files; `services`: the recipes;
+ * `log(text)`: writes a line. A runtime is made once for each `env`, which is once in an isolate.
  */
 export function worker({ forms, assets, services, log }) {
   return workerOf((env) => handlerOf({ forms, assets, services, log }, env), log);
