@@ -49,7 +49,7 @@ export function openBlobs({ name, context, fetch = globalThis.fetch, pause = bac
   async function* pages(prefix, folders) {
     let cursor = "";
     do {
-      const query = { prefix, ...(folders ? { directories: "true" } : {}), ...(cursor ? { cursor } : {}) };
+      const query = { ...(prefix ? { prefix } : {}), ...(folders ? { directories: "true" } : {}), ...(cursor ? { cursor } : {}) };
       const response = await ask("GET", "", [200, 204, 404], { query });
       const page = response.status === 200 ? JSON.parse(response.text) : {};
       yield page;
