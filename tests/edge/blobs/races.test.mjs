@@ -239,7 +239,8 @@ describe("an answer that says nothing", () => {
   it("is a store that is unavailable, if it stays so", async () => {
     const world = newWorld();
     const silent = { ...openAtomic(world), setNew: async () => "unclear" };
-    const store = new BlobStore(silent, { pause: async () => {} });
+    let now = 0;
+    const store = new BlobStore(silent, { pause: async () => {}, wall: () => (now += 100) });
     await assert.rejects(submit(store, 1), StoreUnavailable);
     assert.equal((await settled(world)).leads.length, 0);
   });

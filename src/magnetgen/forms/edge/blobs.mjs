@@ -11,7 +11,7 @@ import { StoreUnavailable } from "./records.mjs";
 
 export const KEY_MAX = 600;
 /** Time for one request, in ms. */
-export const OP_MS = 6000;
+export const OP_MS = 3000;
 const TRIES = 3;
 const API = "https://api.netlify.com";
 const AGAIN = [408, 425, 429, 500, 502, 503, 504];
