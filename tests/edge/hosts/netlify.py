@@ -19,7 +19,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.contract.run import Mismatch, run as run_vector, vectors
+from tests.contract.run import Mismatch, vectors
+from tests.contract.run import run as run_vector
 
 ROOT = Path(__file__).parents[3]
 CLI = ROOT / "tests" / "tools" / "netlify" / "node_modules" / "netlify-cli" / "bin" / "run.js"
