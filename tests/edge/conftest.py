@@ -28,6 +28,7 @@ class Host:
 
 HOSTS = {
     "node": Host("node.mjs"),
+    "blobs": Host("blobs.mjs"),
 }
 """Every host that runs the contract's vectors, by name."""
 

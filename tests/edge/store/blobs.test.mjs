@@ -4,8 +4,6 @@ import { BlobStore } from "../../../src/magnetgen/forms/edge/store-blobs.mjs";
 import { newWorld, openAtomic } from "../blobs/atomic.mjs";
 import { suite } from "./suite.mjs";
 
-suite("blobs", async () => {
-  const world = newWorld();
-  const open = () => new BlobStore(openAtomic(world));
-  return { store: open(), another: async () => open(), close: async () => {} };
-});
+const world = newWorld();
+const open = () => new BlobStore(openAtomic(world));
+suite("blobs", async () => ({ store: open(), another: async () => open(), close: async () => {} }), open().promises);

@@ -11,7 +11,7 @@ import { StoreUnavailable } from "./records.mjs";
 
 export const KEY_MAX = 600;
 /** Time for one request, in ms. */
-export const OP_MS = 6000;
+export const OP_MS = 3000;
 const TRIES = 3;
 const API = "https://api.netlify.com";
 const AGAIN = [408, 425, 429, 500, 502, 503, 504];
@@ -49,7 +49,7 @@ export function openBlobs({ name, context, fetch = globalThis.fetch, pause = bac
   async function* pages(prefix, folders) {
     let cursor = "";
     do {
-      const query = { prefix, ...(folders ? { directories: "true" } : {}), ...(cursor ? { cursor } : {}) };
+      const query = { ...(prefix ? { prefix } : {}), ...(folders ? { directories: "true" } : {}), ...(cursor ? { cursor } : {}) };
       const response = await ask("GET", "", [200, 204, 404], { query });
       const page = response.status === 200 ? JSON.parse(response.text) : {};
       yield page;

@@ -81,9 +81,10 @@ export class BlobStore {
   async #load(load) {
     const keys = load.idem ?? [];
     const form = load.form ?? "";
-    const counting = load.count_max ? this.index.count(form, load.since, load.count_max) : 0;
-    const home = await this.#home(load, form, keys);
-    const [count, { idem, claim }] = await Promise.all([counting, this.claims.answer(form, keys, home)]);
+    const [count, { home, idem, claim }] = await Promise.all([
+      load.count_max ? this.index.count(form, load.since, load.count_max) : 0,
+      this.#home(load, form, keys).then(async (found) => ({ home: found, ...(await this.claims.answer(form, keys, found)) })),
+    ]);
     const tables = home ? tablesOf(home) : rows.emptyTables();
     return { home, claim, snapshot: { ...rows.snapshot(tables, load), idem, count } };
   }
@@ -144,8 +145,11 @@ export class BlobStore {
   /** Add an entry → whether it stands; another may have been faster. What is over with it goes when it can. */
   async #commit(next, now) {
     const stamp = String(this.wall());
-    const before = next.before.map(([key, text]) => this.blobs.set(key, text || stamp));
-    await Promise.all(next.emptied ? [...before, this.tidy.announce(next)] : before);
+    await Promise.all([
+      ...next.before.map(([key, text]) => this.blobs.set(key, text || stamp)),
+      ...next.ended.map((key) => this.blobs.remove(key)),
+      next.emptied ? this.tidy.announce(next) : null,
+    ]);
     if (!(await this.logs.append(next.log, next.n, next.entry))) return false;
     this.deliveries.noteMarkers(next.entry.due, next.gone);
     await this.#gladly(() => (next.emptied ? this.tidy.scrub(next, now) : each(next.gone, (key) => this.blobs.remove(key))));
