@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from magnetgen.policy import needs
 from magnetgen.targets import NAMES, cloudflare, find
 from tests.conftest import Site, page
 
@@ -163,6 +164,18 @@ def test_headers(site: Site, target: str) -> None:
     assert "Cache-Control" not in rules["/*"]
     assert rules["/media/*"] == "  Cache-Control: public, max-age=31536000, immutable\n"
     assert "max-age=600" in rules["/feed.xml"]
+
+
+def test_headers_suit_the_handlers_pages_too(site: Site) -> None:
+    """Production leaves functions' answers alone; `netlify dev` puts these headers over them."""
+    site.ok(target="netlify")
+    policy = dict(re.findall(r"([a-z-]+) ([^;]+)", re.findall(r"Policy: (default-src .+)", site.read("_headers"))[0]))
+    forms = json.loads((site.root / ".magnetgen/forms.json").read_text())
+    assert len(forms["pages"]) > 3
+    for html in forms["pages"].values():
+        shown = re.sub(r"<script\b.*?</script>", "", html, flags=re.S)
+        for directive, sources in needs(shown, URL).items():
+            assert set(sources) <= set(policy[directive].split()), directive
 
 
 def test_a_page_below_media_is_not_kept_for_ever(site: Site) -> None:
