@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from magnetgen import cache
 from tests.conftest import ROOT, page
 from tests.fault.killer import visible
 from tests.fault.tools import (
@@ -176,6 +178,19 @@ def test_a_killed_workers_build_fails_or_ends_but_does_not_hang(parallel: Case) 
     assert "Traceback" not in said
     assert not parallel.torn()
     assert not parallel.after()
+
+
+def test_a_worker_whose_build_was_killed_before_it_began_ends() -> None:
+    """It had not yet asked to be told of that, and would wait for work with the site's lock in its hands."""
+    context = multiprocessing.get_context("fork")
+    gone = context.Process(target=lambda: None)
+    gone.start()
+    gone.join()
+    for parent, code in ((gone.pid, 1), (os.getpid(), 0)):
+        worker = context.Process(target=cache._start_worker, args=(lambda: len, parent))
+        worker.start()
+        worker.join(DEADLINE)
+        assert worker.exitcode == code
 
 
 def _builds_at_once(case: Case, count: int) -> list[tuple[int, str]]:
