@@ -205,8 +205,10 @@ describe("a Worker that lacks something", () => {
     const world = await deployed({ forms: FORMS, bucket: false });
     const { next } = await (await post(world, "book", { email: "reader@example.com" })).json();
     assert.equal((await fetch(`${world.url}/api/download/${next.split("#")[1]}`)).status, 503);
-    const line = await until(() => world.lines.find((found) => found.includes('"downloads_unset"')), "a line about it");
-    assert.match(line, /ASSETS_BUCKET/);
+    await until(() => world.lines.filter((found) => found.includes('"request"')).length === 2, "both to be logged");
+    const said = world.lines.filter((found) => found.includes('"downloads_unset"'));
+    assert.equal(said.length, 1);
+    assert.match(said[0], /ASSETS_BUCKET/);
     await world.close();
   });
 });
