@@ -79,8 +79,9 @@ export class Claims {
       if (!(await this.#end(before))) return 0;
     }
     const made = claimKey(form, key, before.k + 1);
-    await this.blobs.setNew(made, log);
-    return (await this.blobs.get(made)) === log ? before.k + 1 : 0;
+    // Whether it was written is settled by the entry; who was first, here.
+    const outcome = await this.blobs.setNew(made, log);
+    return outcome === "written" || (await this.blobs.get(made)) === log ? before.k + 1 : 0;
   }
 
   /** End a claim in its log → whether it was as we knew it. */

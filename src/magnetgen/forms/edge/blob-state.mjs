@@ -5,7 +5,17 @@
  * (its keys in the index), `due` (its marker for the outbox, or empty) and `floor` (entries before it are to be empty).
  */
 
-import { claimKey, deadKey, dueKey, FLAG, indexKey, pointerKey, readDueKey, readIndexKey, tidyKey } from "./blob-keys.mjs";
+import {
+  claimKey,
+  deadKey,
+  dueKey,
+  FLAG,
+  indexKey,
+  pointerKey,
+  readDueKey,
+  readIndexKey,
+  tidyKey,
+} from "./blob-keys.mjs";
 import { emptyTables, pack, QUARANTINE_MS, unpack, where } from "./tables.mjs";
 
 /** A marker may say this much too soon that something waits: less than another marker would be worth. */
@@ -35,9 +45,9 @@ export function withClaim(found, { form, key, k, over }) {
  * The next entry of a log, and what goes with it; null if nothing has changed.
  *
  * → {log, n, entry, before, ended, gone, emptied}. `before`: [key, text] of what is written before the entry, so that
- * nothing in it can be overlooked; without the entry it does no harm. An empty text stands for the time. `ended`: claims
- * whose answers have run out, of no use already. `gone`: keys that are of no use once the entry stands. `emptied`: it
- * has removed what nobody may read any more, in older entries either.
+ * nothing in it can be overlooked; without the entry it does no harm. An empty text stands for the time. `ended`:
+ * claims whose answers have run out, of no use already. `gone`: keys that are of no use once the entry stands.
+ * `emptied`: it has removed what nobody may read any more, in older entries either.
  */
 export function nextEntry(found, tables, { now = 0, claims = found.entry?.claims ?? [] } = {}) {
   const { log, entry } = found;

@@ -22,8 +22,8 @@ const UNREADY = "This site cannot take anything in at the moment. Please try aga
 /**
  * A site's functions → {handle(request, context), drain(request, context)}.
  *
- * `forms`: what forms.json holds; `assets`: {size, read} of the bundle's own files; `services`: the recipes; `log(text)`:
- * writes a line. Headers of _headers do not apply to functions: the handler sends its own.
+ * `forms`: what forms.json holds; `assets`: {size, read} of the bundle's own files; `services`: the recipes;
+ * `log(text)`: writes a line. Headers of _headers do not apply to functions: the handler sends its own.
  */
 export function netlify({ forms, assets, services, log }) {
   return netlifyOf((env, store) => {
@@ -34,7 +34,7 @@ export function netlify({ forms, assets, services, log }) {
   }, log);
 }
 
-/** The same around any handler. `open(env, store)` → {respond(request, options), drain()}, once for each store's name. */
+/** The same around any handler. `open(env, store)` → {respond(request, options), drain()}, once for each store. */
 export function netlifyOf(open, log) {
   const handlers = new Map();
 
