@@ -33,8 +33,8 @@ export function openHook(name, url, secret) {
 /** An absolute address that holds nothing strange. Throws SiteFault that does not show it. */
 export function address(what, url) {
   // The parser is kinder than this: it takes `https:host`, and white space within.
-  const sound = /^https?:\/\/[^/?#]/i.test(url) && /^[!-~]+$/.test(url) && URL.canParse(url) && new URL(url).port !== "0";
-  if (!sound) throw new SiteFault(`${what} is to be https://…`);
+  const isSound = /^https?:\/\/[^/?#]/i.test(url) && /^[!-~]+$/.test(url) && URL.canParse(url);
+  if (!isSound || new URL(url).port === "0") throw new SiteFault(`${what} is to be https://…`);
   return url;
 }
 
@@ -145,8 +145,8 @@ export function judge(status, retryAfter = "", now = Date.now()) {
   return sent(false, String(status), { permanent: gone, gone, retry_after: secondsOf(retryAfter, now), item });
 }
 
-const DATE =
-  /^(?:[A-Za-z]{3,9}, ?)?([0-9]{1,2})[ -]([A-Za-z]{3})[ -]([0-9]{2}|[0-9]{4}) ([0-9]{2}):([0-9]{2})(?::([0-9]{2}))? (GMT|UTC?|[+-][0-9]{4})$/;
+const DAY = "(?:[A-Za-z]{3,9}, ?)?([0-9]{1,2})[ -]([A-Za-z]{3})[ -]([0-9]{2}|[0-9]{4})";
+const DATE = new RegExp(`^${DAY} ([0-9]{2}):([0-9]{2})(?::([0-9]{2}))? (GMT|UTC?|[+-][0-9]{4})$`);
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /** Retry-After: seconds or a date → seconds from now, within a day. */
