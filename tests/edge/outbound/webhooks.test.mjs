@@ -1,6 +1,11 @@
 /** Requests to others, over HTTP, against servers that answer what they are told to. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:https";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { test } from "node:test";
 
 import { openDestination, run } from "../../../src/magnetgen/forms/edge/destinations.mjs";
@@ -79,6 +84,25 @@ test("nobody there, and what is no HTTP, are failures that say nothing of where"
     return null;
   });
   assert.deepEqual([found.ok, found.code], [false, "OSError"]);
+});
+
+test("a certificate that nobody vouches for is refused before anything is said", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "magnetgen-tls-"));
+  const [key, cert] = ["key.pem", "certificate.pem"].map((name) => path.join(folder, name));
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  const named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  execFileSync("openssl", ["req", "-x509", ...curve, ...named, "-keyout", key, "-out", cert], { stdio: "ignore" });
+  const got = [];
+  const options = { key: readFileSync(key), cert: readFileSync(cert) };
+  rmSync(folder, { recursive: true });
+  const server = createServer(options, (request, response) => {
+    got.push(request.url);
+    response.end();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const found = await poster.post(`https://localhost:${server.address().port}/in`, {}, Buffer.from("{}"));
+  server.close();
+  assert.deepEqual([found.ok, found.code, found.permanent, got], [false, "SSLCertVerificationError", false, []]);
 });
 
 test("a user in an address is left out, as other hosts do", async () => {

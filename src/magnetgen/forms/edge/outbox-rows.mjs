@@ -84,7 +84,12 @@ export function takeable(tables, now, limit, skip, probe) {
 
 /** Take what is due. A probe before its time is none of the attempts after which a delivery is dead. */
 export function lease(tables, owner, now, seconds, limit, skip, probe) {
-  return takeable(tables, now, limit, skip, probe).map((id) => {
+  return take(tables, owner, now, seconds, takeable(tables, now, limit, skip, probe));
+}
+
+/** Lease these deliveries → them as they are now. */
+export function take(tables, owner, now, seconds, ids) {
+  return ids.map((id) => {
     const row = tables.outbox.get(id);
     const attempts = row.attempts + (row.next_at <= now || row.attempts === 0 ? 1 : 0);
     change(tables, row, { state: "leased", lease_owner: owner, lease_until: now + seconds * 1000, attempts });

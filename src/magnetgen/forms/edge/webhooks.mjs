@@ -131,11 +131,12 @@ const FAULTS = {
   UND_ERR_CONNECT_TIMEOUT: "TimeoutError",
 };
 
-/** What went wrong with a request, by a name that says nothing of where it went. */
+/** What went wrong with a request, by the name that Python has for it; platforms that tell less get OSError. */
 function faultOf(error) {
   if (error?.name === "TimeoutError" || error?.name === "AbortError") return "TimeoutError";
   const code = String(error?.cause?.code ?? "");
-  return Object.hasOwn(FAULTS, code) ? FAULTS[code] : /CERT|SSL|TLS/.test(code) ? "SSLError" : "OSError";
+  if (/CERT|SIGNATURE/.test(code)) return "SSLCertVerificationError";
+  return Object.hasOwn(FAULTS, code) ? FAULTS[code] : "OSError";
 }
 
 /** 2xx is success and nothing else is; 410: the destination is gone for good. */
