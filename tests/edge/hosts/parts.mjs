@@ -5,6 +5,7 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 
 const DATA = fileURLToPath(new URL("../../../src/magnetgen/forms/data/", import.meta.url));
@@ -104,6 +105,6 @@ function bodyOf(incoming) {
 async function send(response, outgoing) {
   const headers = [...response.headers].flat();
   outgoing.writeHead(response.status, headers);
-  if (response.body) for await (const chunk of response.body) outgoing.write(chunk);
-  outgoing.end();
+  if (response.body) await pipeline(Readable.fromWeb(response.body), outgoing);
+  else outgoing.end();
 }

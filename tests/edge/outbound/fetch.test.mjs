@@ -1,12 +1,13 @@
 /** The host of web requests: what it hands to the core, what it does with the answer, and what it never does. */
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { readBody, respond } from "../../../src/magnetgen/forms/edge/fetch.mjs";
 import { StoreUnavailable } from "../../../src/magnetgen/forms/edge/records.mjs";
 import { memoryStore } from "../../../src/magnetgen/forms/edge/store-memory.mjs";
+import { testApp } from "../../../src/magnetgen/forms/edge/testing.mjs";
 import { documentOf, form, makeWorld, SCRIPT } from "./world.mjs";
 
 const FORM = "https://site.example/api/forms/plain";
@@ -127,7 +128,8 @@ test("a file is streamed, as far as it was asked for", async () => {
 test("what was accepted is sent at once, where the platform waits for it", async () => {
   const world = makeWorld();
   const waits = [];
-  const response = await respond(world.runtime, post("email=a%40x.co"), { waitUntil: (promise) => waits.push(promise) });
+  const waitUntil = (promise) => waits.push(promise);
+  const response = await respond(world.runtime, post("email=a%40x.co"), { waitUntil });
   assert.equal(response.status, 202);
   await Promise.all(waits);
   assert.deepEqual([world.mails.length, world.hooks.length], [1, 1]);
@@ -136,11 +138,15 @@ test("what was accepted is sent at once, where the platform waits for it", async
 });
 
 test("a delivery that cannot be made says so in the log, and fails no request", async () => {
-  for (const [fault, event] of [[new StoreUnavailable("locked"), "outbox_unavailable"], [new TypeError("ana@x.co"), "outbox_broken"]]) {
+  for (const [fault, event] of [
+    [new StoreUnavailable("locked"), "outbox_unavailable"],
+    [new TypeError("ana@x.co"), "outbox_broken"],
+  ]) {
     const store = { ...memoryStore(), lease: async () => { throw fault; } };
     const world = makeWorld({ store });
     const waits = [];
-    assert.equal((await respond(world.runtime, post("email=a%40x.co"), { waitUntil: (each) => waits.push(each) })).status, 202);
+    const waitUntil = (promise) => waits.push(promise);
+    assert.equal((await respond(world.runtime, post("email=a%40x.co"), { waitUntil })).status, 202);
     await Promise.all(waits);
     assert.equal(world.lines.at(-1).event, event);
     assert.ok(!JSON.stringify(world.lines).includes("ana@"));
@@ -190,7 +196,8 @@ test("what a request notes fails with nobody, and comes to its end", async () =>
     },
   };
   const book = { file: "content/magnets/book.txt", name: "book.txt", size: 3, sha256: "ab".repeat(32) };
-  const world = makeWorld({ store, assets, document: documentOf({ plain: form("plain", { magnet: "book" }) }, { assets: { book } }) });
+  const document = documentOf({ plain: form("plain", { magnet: "book" }) }, { assets: { book } });
+  const world = makeWorld({ store, assets, document });
   const { next } = await (await respond(world.runtime, post("email=a%40x.co"))).json();
   fail = true;
   const waits = [];
@@ -215,8 +222,32 @@ test("logs hold no address, no token and no value", async () => {
 
 test("the handler needs nothing but the platform", () => {
   const folder = new URL("../../../src/magnetgen/forms/edge/", import.meta.url);
-  for (const name of ["runtime", "fetch", "outbox", "mail", "mail-api", "webhooks", "destinations", "recipes", "challenge", "held", "log"]) {
-    const found = [...readFileSync(new URL(`${name}.mjs`, folder), "utf8").matchAll(/^(?:import|export) .*from "([^"]+)"/gm)];
+  for (const name of readdirSync(folder)) {
+    const text = readFileSync(new URL(name, folder), "utf8");
+    const found = [...text.matchAll(/(?:\bfrom|^import) "([^"]+)";$/gm)];
     for (const [, from] of found) assert.match(from, /^(?:\.\/[a-z0-9-]+\.mjs|node:(?:crypto|buffer))$/, name);
   }
+});
+
+test("what the environment lacks is said at the start", () => {
+  const started = (env, more = {}) => () => makeWorld({ env, transport: undefined, ...more });
+  const url = "smtp://user:secret@host";
+  assert.throws(started({ MAGNETGEN_SMTP_URL: url }), (fault) => {
+    return fault.name === "SiteFault" && fault.message.includes("MAGNETGEN_MAIL_PROVIDER") && !fault.message.includes("secret");
+  });
+  const provider = { MAGNETGEN_MAIL_PROVIDER: "resend", MAGNETGEN_MAIL_KEY: "k" };
+  assert.throws(started(provider, { sender: undefined }), /MAGNETGEN_MAIL_FROM is not set/);
+  assert.throws(started({ MAGNETGEN_MAIL_FROM: "nobody" }, { sender: undefined }), /MAGNETGEN_MAIL_FROM is to be an address/);
+  assert.throws(started({ MAGNETGEN_SECRETS: "" }), /MAGNETGEN_SECRETS is not set/);
+  assert.throws(started({ MAGNETGEN_TRUSTED_PROXIES: "11" }), /MAGNETGEN_TRUSTED_PROXIES/);
+  assert.doesNotThrow(started({ ...provider, MAGNETGEN_MAIL_FROM: "Lab <lab@x.co>" }, { sender: undefined }));
+  assert.deepEqual(makeWorld({ transport: undefined }).lines.map((line) => line.event), ["no_mail"]);
+});
+
+test("the hooks of tests are there when they are asked for by name, and never else", () => {
+  const given = { makeRuntime: () => null, store: memoryStore() };
+  for (const env of [{}, { MAGNETGEN_TEST: "0" }, { MAGNETGEN_TEST: "true" }]) {
+    assert.throws(() => testApp({ ...given, env }), /MAGNETGEN_TEST=1/);
+  }
+  assert.equal(typeof testApp({ ...given, env: { MAGNETGEN_TEST: "1" } }).respond, "function");
 });

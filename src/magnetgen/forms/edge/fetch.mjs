@@ -1,13 +1,15 @@
-/** A host of web Requests: reads one within its limits, lets the core answer, sends the answer, and delivers afterwards. */
+/** A host of web requests: reads one within its limits, lets the core answer, sends the answer, delivers afterwards. */
 
 import { randomBytes } from "node:crypto";
 
 import { BODY_MAX } from "./decode.mjs";
+import { withHeaders } from "./http.mjs";
 
 /** Time in which a body must have come: a slow client holds nothing. */
 export const BODY_SECONDS = 10;
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const CLOSE = ["connection", "close"];
 const NO_BODY = [101, 204, 205, 304];
 
 class SlowClient extends Error {}
@@ -16,7 +18,8 @@ class SlowClient extends Error {}
  * One request. `webRequest`: a Request, or {method, url, headers, body} like one. `client`: its peer's address;
  * `waitUntil`: keeps the platform alive for a promise, without it nothing is delivered here; `id`: the request's.
  */
-export async function respond(runtime, webRequest, { client = "", waitUntil = null, id = "", seconds = BODY_SECONDS } = {}) {
+export async function respond(runtime, webRequest, options = {}) {
+  const { client = "", waitUntil = null, id = "", seconds = BODY_SECONDS } = options;
   const request = requestOf(runtime, webRequest, client, id);
   let body;
   try {
@@ -24,13 +27,13 @@ export async function respond(runtime, webRequest, { client = "", waitUntil = nu
   } catch (error) {
     // Whoever has left before the end of their body reads no answer.
     if (!(error instanceof SlowClient)) return new Response(null, { status: 400 });
-    const refused = runtime.refusal(request, 408, "timeout");
-    return webResponse(runtime, request, withHeader(refused, "connection", "close"));
+    const refused = await runtime.refusal(request, 408, "timeout");
+    return webResponse(runtime, request, withHeaders(refused, CLOSE));
   }
   const response = await runtime.answer({ ...request, body }, waitUntil);
   if (request.method === "POST" && waitUntil) waitUntil(runtime.deliver());
   const last = body.length > BODY_MAX;
-  return webResponse(runtime, request, last ? withHeader(response, "connection", "close") : response);
+  return webResponse(runtime, request, last ? withHeaders(response, CLOSE) : response);
 }
 
 function requestOf(runtime, webRequest, client, id) {
@@ -99,10 +102,6 @@ async function collected(reader, limit) {
     at += piece.length;
   }
   return body;
-}
-
-function withHeader(response, name, value) {
-  return { ...response, headers: [...response.headers, [name, value]] };
 }
 
 async function webResponse(runtime, request, response) {

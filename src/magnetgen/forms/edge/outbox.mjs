@@ -34,20 +34,20 @@ function note(breaker, ok, now, wait) {
 
 /**
  * Sends for one site. `hooks`: Map of destinations that are ready; without `mail`, mails wait. `breakers`: name →
- * {failures, probe_at}, plain JSON; `latest`: the latest time that was seen; `seconds`: after so many nothing more is
- * begun in a drain, where the platform ends it; `jitter()`: 0 to 1; `note(event, facts)`: the log.
+ * {failures, probe_at}, plain JSON; `latest`: the latest time that was seen; `jitter()`: 0 to 1; `note(event,
+ * facts)`: the log.
  *
  * Nothing else is remembered between drains: a platform may end one at any moment, and nothing is to wait for it.
  */
 export class Deliverer {
-  constructor({ breakers = {}, latest = 0, seconds = Infinity, jitter = Math.random, ...parts }) {
-    Object.assign(this, parts, { breakers: Object.assign(Object.create(null), breakers), latest, seconds, jitter });
+  constructor({ breakers = {}, latest = 0, jitter = Math.random, ...parts }) {
+    Object.assign(this, parts, { breakers: Object.assign(Object.create(null), breakers), latest, jitter });
   }
 
-  /** Send all that is due, and wait for it → {sent, failed}. */
-  async drain() {
+  /** Send all that is due, and wait for it → {sent, failed}. After `seconds` nothing more is begun. */
+  async drain(seconds = Infinity) {
     const [done, running] = [{ sent: 0, failed: 0 }, new Map()];
-    const ends = this.clock() + this.seconds;
+    const ends = this.clock() + seconds;
     const count = async (dest, group, until) => {
       const part = await this.sendAll(dest, group, until);
       running.delete(dest);

@@ -1,13 +1,12 @@
 /** One handler at work: the core's requests answered by a store, a clock, a network. Hosts are thin around it. */
 
-import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 
 import { verifierFromEnv } from "./challenge.mjs";
 import { openDestination, Unset } from "./destinations.mjs";
 import { complete, handle, internal } from "./handler.mjs";
 import { review } from "./held.mjs";
-import { Problem, problem } from "./http.mjs";
+import { makeContext, Problem, problem } from "./http.mjs";
 import { event } from "./log.mjs";
 import { address, Composer } from "./mail.mjs";
 import { openMail } from "./mail-api.mjs";
@@ -54,10 +53,10 @@ export function createRuntime(parts) {
     note,
     breakers: parts.breakers,
     latest: parts.latest,
-    seconds: parts.drainSeconds,
   });
   const verifier = verifierFromEnv(env, fetcher);
-  return new Runtime({ site, keys, store, deliverer, assets, clock, random, verifier, note, proxies: proxiesOf(env) });
+  const [proxies, drainSeconds] = [proxiesOf(env), parts.drainSeconds ?? Infinity];
+  return new Runtime({ site, keys, store, deliverer, assets, clock, random, verifier, note, proxies, drainSeconds });
 }
 
 /** All that answers the core. `proxies`: how many of them are trusted. */
@@ -98,10 +97,7 @@ class Runtime {
   }
 
   context(request) {
-    const now = this.clock();
-    const { site, keys, random } = this;
-    const newId = () => Buffer.from(random(16)).toString("hex");
-    return { site, keys, request, now, ms: Math.floor(now * 1000), random, newId };
+    return makeContext(this.site, this.keys, request, this.clock(), this.random);
   }
 
   async perform(step, waitUntil) {
@@ -149,17 +145,19 @@ class Runtime {
 
   /** Remove what has served its time, send what is due, then ask again about what nobody could judge. */
   async drain() {
+    const ends = performance.now() + this.drainSeconds * 1000;
+    const left = () => (ends - performance.now()) / 1000;
     await this.store.purge(Math.floor(this.clock() * 1000));
-    const done = await this.deliverer.drain();
-    if (!(await this.review())) return done;
-    const more = await this.deliverer.drain();
+    const done = await this.deliverer.drain(left());
+    if (!(await this.review(left()))) return done;
+    const more = await this.deliverer.drain(left());
     return { sent: done.sent + more.sent, failed: done.failed + more.failed };
   }
 
   /** Send what is due now, after a request. What goes wrong with it is for the next drain. */
   async deliver() {
     try {
-      await this.deliverer.drain();
+      await this.deliverer.drain(this.drainSeconds);
     } catch (error) {
       if (error instanceof StoreUnavailable) this.note("outbox_unavailable");
       else this.note("outbox_broken", { error: kindOf(error) });
@@ -167,8 +165,8 @@ class Runtime {
   }
 
   /** Ask again about submissions whose challenge nobody could judge → how many were released. */
-  review() {
-    return review(this.store, this.verifier, () => this.context(emptyRequest()));
+  review(seconds = Infinity) {
+    return review(this.store, this.verifier, () => this.context(emptyRequest()), seconds);
   }
 
   /** What a response's `file` stands for → bytes, or a stream of them. */
@@ -200,7 +198,8 @@ function kept(promise, waitUntil) {
 }
 
 function emptyRequest() {
-  return { method: "POST", path: "", headers: Object.create(null), body: new Uint8Array(0), query: "", client: "", id: "" };
+  const [headers, body] = [Object.create(null), new Uint8Array(0)];
+  return { method: "POST", path: "", headers, body, query: "", client: "", id: "" };
 }
 
 function kindOf(error) {
