@@ -39,7 +39,7 @@ _ORDER = (
 _NOT_IN_PAGES = ("frame-ancestors",)
 """Browsers ignore it in a `<meta>`, and say so."""
 
-_TAG = re.compile(r"""<([a-zA-Z][\w:-]*)((?:"[^"]*"|'[^']*'|[^>"'])*)>""")
+_TAG = re.compile(r"""<!--(?:-?>|.*?-->|.*$)|<([a-zA-Z][\w:-]*)((?:"[^"]*"|'[^']*'|[^>"'])*)>""", re.S)
 _ATTR = re.compile(r"""([^\s"'<>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _END = {name: re.compile(rf"</{name}\s*>", re.I) for name in ("script", "style", "textarea", "title")}
 _CSS_URL = re.compile(r"""url\(\s*["']?((?:https?:)?//[^"')\s]+|data:)|@import\s+["']((?:https?:)?//[^"']+)""", re.I)
@@ -63,13 +63,12 @@ _SOURCES = {
     ("form", "action"): "form-action",
     ("button", "formaction"): "form-action",
 }
-_COMMENT = re.compile(r"<!--.*?-->", re.S)
 
 
 def needs(html: str, own: str) -> Sources:
     """What a page needs. `own`: the site's origin, which pages are to call `'self'`."""
     found: dict[str, set[str]] = {}
-    for directive, source in _needs(_COMMENT.sub("", html.replace("\r\n", "\n")), own):
+    for directive, source in _needs(html.replace("\r\n", "\n"), own):
         found.setdefault(directive, set()).add(source)
     return {directive: tuple(sorted(sources)) for directive, sources in found.items()}
 
@@ -78,6 +77,8 @@ def _needs(html: str, own: str) -> Iterator[tuple[str, str]]:
     at = 0
     while match := _TAG.search(html, at):
         at = match.end()
+        if match[1] is None:  # a comment
+            continue
         name, attrs = match[1].lower(), _attrs(match[2])
         yield from _attribute_needs(name, attrs, own)
         if name not in _END:

@@ -22,6 +22,8 @@ def sha(text: str) -> str:
         ("<script>a()</script>", "script-src", (sha("a()"),)),
         ("<script type=module>\r\na()</script>", "script-src", (sha("\na()"),)),
         ('<script>if (a<b) c("</p>")</script>', "script-src", (sha('if (a<b) c("</p>")'),)),
+        ("<script><!--\na()\n//--></script>", "script-src", (sha("<!--\na()\n//-->"),)),
+        ('<script>"<style>"</script><!-- > --><p title="a > b" style=x>', "style-src", (sha("x"), "'unsafe-hashes'")),
         ('<SCRIPT SRC="https://a.example.net/x.js?b&amp;c"></SCRIPT>', "script-src", ("https://a.example.net",)),
         ('<script src="/media/x.js"></script>', "script-src", ("'self'",)),
         (f'<script src="{OWN}/media/x.js"></script>', "script-src", ("'self'",)),
