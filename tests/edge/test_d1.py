@@ -151,7 +151,7 @@ def test_a_database_in_memory_loses_them_all_as_a_control(tmp_path: Path) -> Non
 
 
 def test_workerd_hides_an_origin_without_a_value(tmp_path: Path) -> None:
-    """So the vector origin-empty cannot hold there: it is taken for none, which any client could have sent."""
+    """It is taken for none, as an empty header is everywhere (headers-odd): any client could have sent none."""
     headers = {"Accept": "application/json", "Content-Type": "application/json", "Origin": ""}
     request = {"method": "POST", "path": "/forms/plain", "headers": headers, "body": {"email": "ana@example.com"}}
     with running("", tmp_path / "log") as host:
