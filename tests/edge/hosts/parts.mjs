@@ -50,13 +50,14 @@ export function folderAssets(root) {
   };
 }
 
-/** Serve `respond(request, {client})` over HTTP; prints where, once it can be asked. `request` is like a web Request. */
+/** Serve `respond(request, {client})` over HTTP; prints where, once it can be asked. `request`: like a web Request. */
 export function serve(respond, port) {
   const server = http.createServer(async (incoming, outgoing) => {
     try {
       await send(await respond(webRequest(incoming), { client: incoming.socket.remoteAddress ?? "" }), outgoing);
     } catch (error) {
-      console.error(error);
+      // Whoever left before the end of an answer is no fault of the handler.
+      if (error.code !== "ERR_STREAM_PREMATURE_CLOSE") console.error(error);
       outgoing.destroy();
     }
   });
@@ -76,7 +77,7 @@ function webRequest(incoming) {
   return { method, url: url.startsWith("/") ? `http://127.0.0.1${url}` : url, headers, body: bodyOf(incoming) };
 }
 
-/** As web streams are: read only when asked, and left alone when cancelled, so that an answer can still be sent. */
+/** As web streams are: read only when asked; an answer can still be sent when it was cancelled. */
 function bodyOf(incoming) {
   let open = true;
   const end = (finish) => {
@@ -98,6 +99,8 @@ function bodyOf(incoming) {
     },
     cancel() {
       open = false;
+      // What is left is thrown away: else the connection would be reset under the answer.
+      incoming.resume();
     },
   });
 }

@@ -51,7 +51,8 @@ test("Retry-After is seconds or a date, within a day", async () => {
   for (const text of fiveMinutes) assert.equal(seconds(text), 300, text);
   for (const text of ["Wed, 03 Jun 2026 12:00:00 GMT", "999999999"]) assert.equal(seconds(text), 86_400, text);
   const none = ["Mon Jun  1 12:05:00 2026", "Mon, 01 Jun 2026 12:05:00 -0000", "Mon, 31 Feb 2026 12:05:00 GMT"];
-  for (const text of [...none, "Mon, 01 Jun 2026 11:00:00 GMT", "soon", "", "-5", "1.5"]) assert.equal(seconds(text), 0, text);
+  const past = "Mon, 01 Jun 2026 11:00:00 GMT";
+  for (const text of [...none, past, "soon", "", "-5", "1.5"]) assert.equal(seconds(text), 0, text);
 });
 
 test("a server that hangs, or drips its answer, ends in time", async () => {

@@ -84,8 +84,8 @@ export function makeWorld({ forms = PLAIN, document, env = {}, store = memorySto
     world.client += 1;
     const named = Object.assign(Object.create(null), headers);
     const client = `10.0.${world.client >> 8}.${world.client & 255}`;
-    const given = { method, path: `/api${path}`, headers: named, body: Buffer.from(body), query: "", client, id: "r1" };
-    return world.runtime.answer(given);
+    const given = { method, path: `/api${path}`, headers: named, body: Buffer.from(body) };
+    return world.runtime.answer({ ...given, query: "", client, id: "r1" });
   };
   world.submit = (name, body) => world.request("POST", `/forms/${name}`, body, SCRIPT);
   world.drain = () => world.runtime.deliverer.drain();
