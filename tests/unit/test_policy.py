@@ -40,6 +40,8 @@ def sha(text: str) -> str:
         ('<form action="https://leads.example.net/api/forms/a">', "form-action", ("https://leads.example.net",)),
         ('<form action="https://leads.example.net/api/forms/a">', "connect-src", ("https://leads.example.net",)),
         ('<button onclick="a()">', policy.BLOCKED, ("onclick",)),
+        ('<button onClick="a()">', policy.BLOCKED, ("onclick",)),
+        ("<p STYLE='color:red'>", "style-src", (sha("color:red"), "'unsafe-hashes'")),
         ('<a href=" JavaScript:a()">', policy.BLOCKED, ("href",)),
     ],
 )  # fmt: skip
