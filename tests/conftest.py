@@ -37,7 +37,7 @@ def _compile_once() -> None:
             known[key] = compile_anew(self, source, name, filename, *rest, **more)
         return known[key]
 
-    theme._Environment.compile = compile  # type: ignore[method-assign,assignment]
+    theme._Environment.compile = compile  # type: ignore[method-assign]
 
 
 _compile_once()

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 
 import { BODY_MAX } from "./decode.mjs";
 import { withHeaders } from "./http.mjs";
+import { trimmed } from "./text.mjs";
 
 /** Time in which a body must have come: a slow client holds nothing. */
 export const BODY_SECONDS = 10;
@@ -40,7 +41,9 @@ function requestOf(runtime, webRequest, client, id) {
   const headers = Object.create(null);
   for (const [name, value] of webRequest.headers) {
     const known = name.toLowerCase();
-    headers[known] = known in headers ? `${headers[known]}, ${value}` : value;
+    // The white space around a value is no part of it (RFC 9110, 5.5), which not every server knows.
+    const bare = trimmed(value, (char) => char === "\t" || char === " ");
+    headers[known] = known in headers ? `${headers[known]}, ${bare}` : bare;
   }
   const [, path, query] = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^?#]*)(?:\?([^#]*))?/i.exec(webRequest.url) ?? ["", "", ""];
   return {
