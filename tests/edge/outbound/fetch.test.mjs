@@ -243,7 +243,7 @@ test("what the environment lacks is said at the start", () => {
   assert.throws(started({ MAGNETGEN_SECRETS: "" }), /MAGNETGEN_SECRETS is not set/);
   assert.throws(started({ MAGNETGEN_TRUSTED_PROXIES: "11" }), /MAGNETGEN_TRUSTED_PROXIES/);
   assert.doesNotThrow(started({ ...provider, MAGNETGEN_MAIL_FROM: "Lab <lab@x.co>" }, { sender: undefined }));
-  assert.deepEqual(makeWorld({ transport: undefined }).lines.map((line) => line.event), ["no_mail"]);
+  assert.deepEqual(makeWorld({ transport: undefined }).lines.map((line) => line.event), ["not_set_up"]);
 });
 
 test("the hooks of tests are there when they are asked for by name, and never else", () => {

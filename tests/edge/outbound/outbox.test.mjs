@@ -253,3 +253,14 @@ test("the log of deliveries names no owner's address", async () => {
   assert.deepEqual(said, ["email true 200", "mail true 200"]);
   assert.ok(!JSON.stringify(world.lines).includes("@"));
 });
+
+test("a run begins no more than it may, each destination its part, and the next ones go on", async () => {
+  const world = makeWorld({ env: { MAGNETGEN_DRAIN_MAX: "4", CRM_URL: "https://crm.example/" } });
+  await submitted(world, 0, 9);
+  const runs = [];
+  for (let run = 0; run < 6; run += 1) runs.push(await world.runtime.drain());
+  assert.deepEqual([runs[0].sent, runs.at(-1).sent], [4, 0]);
+  assert.deepEqual([...new Set(world.hooks.map((hook) => hook.headers["webhook-id"]))].length, world.hooks.length);
+  assert.equal(runs.reduce((sum, run) => sum + run.sent, 0), 18);
+  assert.ok(runs.every((run) => run.sent <= 4));
+});

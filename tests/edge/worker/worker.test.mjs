@@ -180,7 +180,7 @@ describe("a Worker that lacks something", () => {
         for (const answer of answers) {
           assert.equal(answer.status, 503);
           assert.ok(Number(answer.headers.get("retry-after")) > 0);
-          assert.doesNotMatch(await answer.text(), /MAGNETGEN|wrangler|d1|version|Error/);
+          assert.doesNotMatch(await answer.text(), /MAGNETGEN|wrangler|D1|version|Error/);
         }
         const line = await until(() => world.lines.find((found) => hint.test(found)), "a line about it");
         assert.match(JSON.parse(line).event, /^(refused|store_unavailable)$/);

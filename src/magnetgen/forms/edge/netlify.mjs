@@ -14,8 +14,8 @@ import { SiteFault } from "./site.mjs";
 import { BlobStore } from "./store-blobs.mjs";
 
 const ASSETS = "magnetgen-assets";
-/** A scheduled function is ended after 30 s: nothing is begun after so many. */
-const DRAIN_SECONDS = 18;
+/** A scheduled function is ended after 30 s, and an attempt may take 15 s: nothing is begun after so many. */
+const DRAIN_SECONDS = 14;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$/;
 const UNREADY = "This site cannot take anything in at the moment. Please try again later.\n";
 

@@ -26,7 +26,8 @@ const METHODS = ["GET", "HEAD", "POST", "OPTIONS"];
  * `forms`: what forms.json holds; `env`: name → value; `assets`: {size(asset) → Promise<number|null>,
  * read(asset, start, length) → Promise<Uint8Array|ReadableStream>}; `services`: {destinations, mail: name → recipe,
  * mails: the mails that come with magnetgen}; `clock`: seconds since the epoch; `random(n)`: that many bytes;
- * `fetch`: the platform's; `log(text)`: writes a line; `drainSeconds`: after so many nothing more is begun in a drain.
+ * `fetch`: the platform's; `log(text)`: writes a line; `drainSeconds`,
+ * `drainMax`: after so many seconds, or deliveries, nothing more is begun in a drain.
  * Tests put sinks in place of `poster` and `transport`, and open destinations by themselves.
  */
 export function createRuntime(parts) {
@@ -55,8 +56,10 @@ export function createRuntime(parts) {
     latest: parts.latest,
   });
   const verifier = verifierFromEnv(env, fetcher);
-  const [proxies, drainSeconds] = [proxiesOf(env), parts.drainSeconds ?? Infinity];
-  return new Runtime({ site, keys, store, deliverer, assets, clock, random, verifier, note, proxies, drainSeconds });
+  const { drainSeconds = Infinity, drainMax = Infinity } = parts;
+  const limits = { drainSeconds, drainMax: drainMaxOf(env, drainMax) };
+  const proxies = proxiesOf(env);
+  return new Runtime({ site, keys, store, deliverer, assets, clock, random, verifier, note, proxies, ...limits });
 }
 
 /** All that answers the core. `proxies`: how many of them are trusted. */
@@ -148,16 +151,16 @@ class Runtime {
     const ends = performance.now() + this.drainSeconds * 1000;
     const left = () => (ends - performance.now()) / 1000;
     await this.store.purge(Math.floor(this.clock() * 1000));
-    const done = await this.deliverer.drain(left());
+    const done = await this.deliverer.drain(left(), this.drainMax);
     if (!(await this.review(left()))) return done;
-    const more = await this.deliverer.drain(left());
+    const more = await this.deliverer.drain(left(), this.drainMax - done.sent - done.failed);
     return { sent: done.sent + more.sent, failed: done.failed + more.failed };
   }
 
   /** Send what is due now, after a request. What goes wrong with it is for the next drain. */
   async deliver() {
     try {
-      await this.deliverer.drain(this.drainSeconds);
+      await this.deliverer.drain(this.drainSeconds, this.drainMax);
     } catch (error) {
       if (error instanceof StoreUnavailable) this.note("outbox_unavailable");
       else this.note("outbox_broken", { error: kindOf(error) });
@@ -230,6 +233,15 @@ function proxiesOf(env) {
     throw new SiteFault("MAGNETGEN_TRUSTED_PROXIES is to be how many proxies stand before the handler: 0 to 10");
   }
   return Number(text);
+}
+
+/** MAGNETGEN_DRAIN_MAX: what a platform's plan allows; without it what the host thinks is safe. */
+function drainMaxOf(env, most) {
+  const text = env.MAGNETGEN_DRAIN_MAX || "";
+  if (text && !/^[1-9][0-9]{0,5}$/.test(text)) {
+    throw new SiteFault("MAGNETGEN_DRAIN_MAX is to be how many deliveries one run may begin: 1 to 999999");
+  }
+  return text ? Number(text) : most;
 }
 
 /** Destinations whose settings are there, by name; what is for the others waits. */

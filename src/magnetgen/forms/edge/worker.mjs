@@ -16,7 +16,9 @@ import { D1Store } from "./store-d1.mjs";
 
 const RETRY_AFTER = "60";
 /** How long a drain begins with more: the platform ends what still runs 30 s after the answer. */
-const DRAIN_SECONDS = 20;
+const DRAIN_SECONDS = 14;
+/** Deliveries that a run begins: the free plan allows it 50 queries of D1, and each delivery takes three or four. */
+const DRAIN_MAX = 8;
 const UNREADY = "This site cannot take anything in at the moment. Please try again later.\n";
 
 /**
@@ -85,7 +87,8 @@ function runtimeOf({ forms, assets, services, log }, env) {
   }
   const stored = bucketed(assets, env.ASSETS_BUCKET, log);
   const store = new D1Store(env.DB);
-  const runtime = createRuntime({ forms, env, store, assets: stored, services, log, drainSeconds: DRAIN_SECONDS });
+  const limits = { drainSeconds: DRAIN_SECONDS, drainMax: DRAIN_MAX };
+  const runtime = createRuntime({ forms, env, store, assets: stored, services, log, ...limits });
   if (!env.ASSETS_BUCKET && [...runtime.site.assets.values()].some((asset) => asset.key)) {
     const hint = 'no R2 bucket is bound as ASSETS_BUCKET: name it in wrangler.toml under [[r2_buckets]]';
     event("downloads_unset", { hint }, log);
