@@ -12,20 +12,20 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.contract.run import Mismatch, vectors
+from tests.contract.run import Mismatch, send, vectors
 from tests.contract.run import run as run_vector
 
 ROOT = Path(__file__).parents[3]
 CLI = ROOT / "tests" / "tools" / "netlify" / "node_modules" / "netlify-cli" / "bin" / "run.js"
 FORMS = ROOT / "src" / "magnetgen" / "forms"
 PORT = 8889
+BASE = f"http://127.0.0.1:{PORT}/api"
 START_SECONDS = 90
 
 
@@ -77,13 +77,16 @@ def main(folder: Path, names: list[str]) -> int:
 
 
 def _wait(server: subprocess.Popen[bytes]) -> None:
-    for _ in range(START_SECONDS * 10):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+    """Until it answers with the function: it listens a little before it has loaded it."""
+    for _ in range(START_SECONDS * 5):
+        try:
+            if send(BASE, {"path": "/healthz"}).status == 200:
                 return
+        except OSError:
+            pass
         if server.poll() is not None:
             break
-        time.sleep(0.1)
+        time.sleep(0.2)
     raise SystemExit("Netlify's runtime did not start")
 
 
@@ -92,7 +95,7 @@ def _run_all(names: list[str]) -> int:
     failed, began = 0, time.monotonic()
     for path in chosen:
         try:
-            run_vector(f"http://127.0.0.1:{PORT}/api", json.loads(path.read_text("utf-8")))
+            run_vector(BASE, json.loads(path.read_text("utf-8")))
         except (Mismatch, OSError, ValueError) as exc:
             failed += 1
             print(f"{path.stem}: {exc!s:.600}", flush=True)
