@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from magnetgen.deploy import secrets, uploads
 from magnetgen.deploy.job import Job, build, check_address, check_handler, mismatch
 from magnetgen.deploy.job import uploads as large
-from magnetgen.deploy.steps import BROKEN, CONTENT, USAGE, DeployFault, Step
+from magnetgen.deploy.steps import BROKEN, CONTENT, USAGE, DeployFault, LeftOut, Step
 from magnetgen.deploy.tools import Tool
 from magnetgen.targets.starters import read_jsonc, read_toml
 
@@ -33,7 +33,7 @@ def steps(job: Job) -> Iterator[Step]:
     yield Step("account", lambda: logged_in(job), check=True)
     if job.handler_here:
         yield Step("database", lambda: check_database(job), check=True)
-        yield Step("secrets", lambda: check_secrets(job), check=True)
+        yield Step("secrets", lambda: with_account(job, check_secrets), check=True)
         yield Step("large assets", lambda: put_assets(job))
         yield Step("tables", lambda: migrate(job))
     yield Step("upload", lambda: upload(job))
@@ -103,6 +103,7 @@ def logged_in(job: Job) -> str:
     done = job.shell.ask(TOOL, "whoami", "--json")
     said = done.json()
     if isinstance(said, dict) and said.get("loggedIn"):
+        job.known["account"] = True
         return "logged in at Cloudflare"
     if done.code and not isinstance(said, dict):
         raise job.shell.failed(TOOL, ("whoami", "--json"), done, "wrangler login, or set CLOUDFLARE_API_TOKEN")
@@ -111,6 +112,13 @@ def logged_in(job: Job) -> str:
         "wrangler login; in CI: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID",
         USAGE,
     )
+
+
+def with_account(job: Job, check: Callable[[Job], str]) -> str:
+    """A check that asks Cloudflare. Only a rehearsal comes here without an account."""
+    if not job.known.get("account"):
+        raise LeftOut("not asked, as nobody is logged in")
+    return check(job)
 
 
 def check_bundle(job: Job) -> str:
@@ -140,6 +148,7 @@ def check_database(job: Job) -> str:
     if not _ID.fullmatch(id) or not id.strip("0-"):
         hint = f"wrangler d1 create {name}, and write the id that it says to database_id"
         raise DeployFault(f"wrangler.toml has no database_id for {name}", hint, USAGE)
+    with_account(job, str)
     words = ("d1", "info", name, "--json")
     done = job.shell.ask(TOOL, *words)
     said = done.json()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from magnetgen.deploy import secrets, uploads
 from magnetgen.deploy.job import Job, build, check_address, check_handler, mismatch
-from magnetgen.deploy.steps import CONTENT, USAGE, DeployFault, Step
+from magnetgen.deploy.steps import CONTENT, USAGE, DeployFault, LeftOut, Step
 from magnetgen.deploy.tools import Tool
 
 TOOL = Tool("netlify", "npm install -g netlify-cli", (20, 0, 0))
@@ -62,7 +62,7 @@ def address(job: Job) -> str:
     """Whether base_url is one of the site's addresses."""
     check_address(job)
     if not job.known.get("name"):
-        raise DeployFault("not compared: the site at Netlify is not known", exit_code=CONTENT)
+        raise LeftOut("not compared, as the site at Netlify is not known")
     own = f"{job.known['name']}.netlify.app"
     if job.wishes.preview:
         if job.host != f"{ALIAS}--{own}":
@@ -91,6 +91,8 @@ def preview_url(job: Job) -> str:
 
 
 def check_secrets(job: Job) -> str:
+    if not job.known.get("name"):
+        raise LeftOut("not asked, as the site at Netlify is not known")
     context = "deploy-preview" if job.wishes.preview else "production"
     words = ("env:list", "--json", "--context", context, "--scope", "functions")
     done = job.shell.ask(TOOL, *words)

@@ -128,8 +128,10 @@ def _fetch(shell: Shell, repository: Repository, commit: str) -> None:
     words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--no-recurse-submodules",
              repository.remote, repository.ref)  # fmt: skip
     done = shell.ask(GIT, *words, seconds=1800)
-    if done.code or shell.ask(GIT, "cat-file", "-e", commit).code:
+    if done.code:
         raise shell.failed(GIT, words, done)
+    if shell.ask(GIT, "cat-file", "-e", commit).code:
+        raise _moved("")
 
 
 def _check_owner(shell: Shell, repository: Repository, commit: str) -> None:
@@ -161,10 +163,14 @@ def _line(shell: Shell, *words: str, given: bytes = b"") -> str:
 
 
 def _refused(shell: Shell, words: tuple[str, ...], done: Done) -> DeployFault:
-    if "stale info" in done.tail or "fetch first" in done.tail or "[rejected]" in done.tail:
-        hint = "somebody else has published in this moment: look at what they did, then deploy again"
-        return DeployFault(f"{BRANCH} has moved, and was left as it is", hint, BROKEN, done.tail)
+    if "stale info" in done.tail or "[rejected]" in done.tail:
+        return _moved(done.tail)
     return shell.failed(GIT, words, done, "nothing was published; may you push to this repository?")
+
+
+def _moved(tail: str) -> DeployFault:
+    hint = "somebody else has published in this moment: look at what they did, then deploy again"
+    return DeployFault(f"{BRANCH} has moved, and was left as it is", hint, BROKEN, tail)
 
 
 def source(shell: Shell) -> str:

@@ -100,7 +100,7 @@ def walk(steps: Iterable[Step], show: Show, rehearsal: bool, undo: Callable[[], 
             show.left_out(step.name, str(why))
         except DeployFault as fault:
             show.fault(step.name, fault)
-            worst, live = max(worst, fault.exit_code), live or step.live
+            worst, live = max(worst, fault.exit_code), live or (step.live and fault.exit_code == CONTENT)
             if not (step.alone or (rehearsal and step.check)):
                 break
         else:

@@ -22,9 +22,7 @@ class Unreachable(DeployFault):
     """Nobody answers there, or not in HTTP."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(
-            message, "check the address and the network, then: magnetgen deploy TARGET --verify-only", BROKEN
-        )
+        super().__init__(message, "check the address and the network, then run this again with --verify-only", BROKEN)
 
 
 @dataclass(frozen=True)
