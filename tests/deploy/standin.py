@@ -83,7 +83,8 @@ def main(folder: str) -> None:
     with (Path(folder) / "calls.jsonl").open("a") as file:
         file.write(json.dumps(call) + "\n")
     says = json.loads((Path(folder) / "says.json").read_text())
-    answer = says[max((start for start in says if line.startswith(start)), key=len, default="")] if says else {}
+    known = [start for start in says if line.startswith(start)]
+    answer = says[max(known, key=len)] if known else {}
     code = answer.get("code", 0)
     if code == 0:
         code = _store(Path(folder) / "storage", words)

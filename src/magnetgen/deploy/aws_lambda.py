@@ -19,6 +19,19 @@ from magnetgen.text import slug
 
 TOOL = Tool("aws", "pip install awscli, or https://aws.amazon.com/cli/", (1, 27, 0))
 SETTINGS = Path("deploy", "lambda.toml")
+SECRETS = Path(".magnetgen", "lambda-secrets.json")
+"""What `--init` makes for Secrets Manager, for its owner only."""
+STARTER = """\
+# Made by magnetgen, and yours from here on: it is never written over. No secret belongs here.
+# stack = "lead-lab"        # the stack's name; without it, the site's title
+# region = "eu-central-1"   # without it, what `aws configure` says
+# code_bucket = ""          # where the function's archive goes; without it, a bucket is made
+
+[parameters]
+# CertificateArn = "arn:aws:acm:us-east-1:…"
+MailFrom = ""
+MailProvider = ""
+"""
 TEMPLATE = "template.yaml"
 _RESOLVED = re.compile(r"SecretString:(\w+)\}\}")
 _PARAMETERS = {"MailFrom": "MAGNETGEN_MAIL_FROM", "MailProvider": "MAGNETGEN_MAIL_PROVIDER"}
@@ -171,8 +184,7 @@ def check_secrets(job: Job) -> str:
     if not isinstance(values, dict):
         raise DeployFault(f"the secret {stack.secret} is not JSON with a key for each variable", how, USAGE)
     job.shell.hide(str(value) for value in values.values())
-    wanted = set(_RESOLVED.findall((job.root / TEMPLATE).read_text("utf-8")))
-    if lacking := sorted(wanted - values.keys()):
+    if lacking := sorted(set(secret_names(job)) - values.keys()):
         raise DeployFault(
             f"the secret {stack.secret} lacks the keys {', '.join(lacking)}",
             f"{TEMPLATE} reads them; an empty value will do where there is none",
@@ -192,6 +204,11 @@ def check_secrets(job: Job) -> str:
         f"MailFrom and MailProvider stand in {SETTINGS}, parameters; the rest in the secret {stack.secret}: aws secretsmanager put-secret-value",
         ("MAGNETGEN_STORE",),
     )
+
+
+def secret_names(job: Job) -> list[str]:
+    """The keys that the template reads from the secret, in its order."""
+    return list(dict.fromkeys(_RESOLVED.findall((job.root / TEMPLATE).read_text("utf-8"))))
 
 
 def upload_code(job: Job) -> str:
@@ -227,7 +244,7 @@ def parameters(job: Job) -> dict[str, str]:
     if "code" in job.known:
         found["CodeBucket"], found["CodeKey"] = job.known["code"]
         found["SecretName"] = settings(job).secret
-    return {**found, **settings(job).parameters}
+    return {**found, **{name: value for name, value in settings(job).parameters.items() if value}}
 
 
 def deploy_stack(job: Job) -> str:

@@ -19,7 +19,7 @@ _MODULES = {
 WITHOUT_PREVIEW = {
     "github-pages": "GitHub Pages shows one site a repository: look at it with `magnetgen serve`, "
     "or deploy a second repository with --base-url and --remote",
-    "lambda": "a preview would be a second stack: deploy one with another stack_name in deploy/lambda.env and --base-url",
+    "lambda": "a preview would be a second stack: another `stack` in deploy/lambda.toml, and its --base-url",
     "selfhost": "a preview of your own server is another folder on it: build with --base-url, and copy it there",
 }
 

@@ -5,12 +5,14 @@ Nothing that is there is written over, and no value of a secret is printed: comm
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
 
 from magnetgen import __version__
-from magnetgen.deploy import secrets
+from magnetgen.deploy import aws_lambda, secrets
 from magnetgen.deploy.github_pages import COSTS
 from magnetgen.deploy.job import Job, build
 from magnetgen.deploy.publish import GIT
@@ -178,8 +180,28 @@ def _github_pages(job: Job) -> Iterator[str]:
 
 def _lambda(job: Job) -> Iterator[str]:
     yield "  pip install awscli (or AWS's own installer) && aws configure"
-    yield from _wanted(job)
+    if _once(job, aws_lambda.SETTINGS, aws_lambda.STARTER):
+        yield f"  {aws_lambda.SETTINGS} is made: the stack's name and parameters (sender, mail provider, certificate)."
+    if job.handler_here:
+        secret = aws_lambda.settings(job).secret
+        values = {name: job.secret(name) for name in aws_lambda.secret_names(job)}
+        _once(job, aws_lambda.SECRETS, json.dumps(values, indent=1) + "\n")
+        yield f"  Fill in what is empty in {aws_lambda.SECRETS}, MAGNETGEN_STORE above all: postgresql://…"
+        yield f"  aws secretsmanager create-secret --name {secret} --secret-string file://{aws_lambda.SECRETS}"
     yield "  magnetgen deploy lambda --dry-run, then: magnetgen deploy lambda"
+
+
+def _once(job: Job, file: Path, text: str) -> bool:
+    """Write a file for its owner only, unless there is one."""
+    path = job.root / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    return True
 
 
 def _selfhost(job: Job) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from magnetgen.deploy import secrets
@@ -29,17 +30,20 @@ def check_secrets(job: Job) -> str:
 
 
 def following(job: Job) -> str:
-    """What the owner does now."""
+    """What the owner does now: docs/hosts/selfhost.md says where everything lies."""
+    place = f"SERVER:/srv/{job.host}"
     lines = [
-        "copy it to the server:",
-        f"rsync -a --delete {_inside(job)}/ SERVER:/srv/site/{_inside(job)}/",
+        "copy it to the server (SERVER is yours to fill in):",
+        f"rsync -a --delete {_inside(job)}/ {place}/public/",
+        f"rsync -a --delete .magnetgen/bundle/selfhost/ {place}/selfhost/",
     ]
     if job.handler_here:
-        lines += [
-            "rsync -a --exclude=cache .magnetgen/forms.json content/magnets SERVER:/srv/site/  (below .magnetgen/ and content/)",
-            "systemctl restart magnetgen-handler",
-        ]
-    lines.append("then look at it from outside: magnetgen deploy selfhost --verify-only")
+        name = re.sub(r"[^a-z0-9]+", "-", job.host.lower()).strip("-")
+        lines.append(f"ssh SERVER systemctl restart magnetgen-{name}")
+    lines += [
+        "and have the web server read its settings anew: systemctl reload nginx, or caddy",
+        "then look at it from outside: magnetgen deploy selfhost --verify-only",
+    ]
     return "\n        ".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -132,10 +133,7 @@ def not_found(job: Job) -> str:
 def headers(job: Job) -> str:
     """Whether pages come with the headers that were built. A warning where the host can send none."""
     found = web.ask("GET", job.base_url).headers
-    secure = job.base_url.startswith("https:")
-    wanted = built_headers(job)
-    if not wanted:
-        wanted = {name: "" for name in NEEDED_HEADERS if secure or name != "strict-transport-security"}
+    wanted = built_headers(job) or _needed(job)
     wrong = [name for name, value in wanted.items() if not _right(found.get(name), value)]
     if not wrong:
         return f"{len(wanted)} security headers"
@@ -148,15 +146,23 @@ def headers(job: Job) -> str:
     raise DeployFault(said, hint, CONTENT)
 
 
+def _needed(job: Job) -> dict[str, str]:
+    secure = job.base_url.startswith("https:")
+    return {name: "" for name in NEEDED_HEADERS if secure or name != "strict-transport-security"}
+
+
 def _right(found: str | None, wanted: str) -> bool:
     return found is not None and (not wanted or " ".join(found.split()) == " ".join(wanted.split()))
 
 
 def built_headers(job: Job) -> dict[str, str]:
-    """The headers of every page in the output's `_headers`, by lower-case name; empty without that file."""
+    """The headers of every page as they were built, by lower-case name: in the output's `_headers`, for a stack apart.
+
+    Empty where the build does not say.
+    """
     path = job.out / "_headers"
     if not path.is_file():
-        return {}
+        return _stack_headers(job)
     found: dict[str, str] = {}
     rule = ""
     everywhere = f"{job.address.path.rstrip('/')}/*"
@@ -169,6 +175,16 @@ def built_headers(job: Job) -> dict[str, str]:
             name, _, value = line.strip().partition(":")
             found[name.lower()] = value.strip()
     return {name: value for name, value in found.items() if name != "cache-control"}
+
+
+def _stack_headers(job: Job) -> dict[str, str]:
+    """What a CloudFormation stack is given: the policy; the other headers stand in the owner's template."""
+    path = job.bundle / "parameters.json"
+    if not path.is_file():
+        return {}
+    given = {entry["ParameterKey"]: entry["ParameterValue"] for entry in json.loads(path.read_bytes())}
+    policy = given.get("ContentSecurityPolicy", "")
+    return {**_needed(job), "content-security-policy": policy}
 
 
 def handler(job: Job) -> str:
