@@ -107,8 +107,10 @@ def test_netlify_from_checks_to_a_lead(bed: Bed, host: Live) -> None:
         "netlify status --json",
         'netlify api getSite --data {"site_id": "s1"}',
         "netlify env:list --json --context production --scope functions",
-        f"netlify deploy --no-build --dir {bed.root}/public --json --message magnetgen: http://127.0.0.1:{bed.port}/ "
-        f"--functions {bed.root}/.magnetgen/bundle/netlify/functions --prod",
+        (
+            f"netlify deploy --no-build --dir {bed.root}/public --json --message magnetgen: http://127.0.0.1:{bed.port}/ "
+            f"--functions {bed.root}/.magnetgen/bundle/netlify/functions --prod"
+        ),
     ]
     assert f"Live: http://127.0.0.1:{bed.port}/" in done.stdout and "the whole way of a lead works" in done.stdout
 

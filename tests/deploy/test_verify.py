@@ -199,7 +199,7 @@ def test_a_form_that_refuses(live: Live) -> None:
 def test_a_yes_without_a_lead(live: Live) -> None:
     def lie(method: str, path: str, answer: Answer) -> Answer:
         if path == "/api/forms/direct":
-            live.runtime.store.clear()  # type: ignore[attr-defined]
+            live.runtime.store.clear()
         return answer
 
     live.meddle = lie
