@@ -18,6 +18,8 @@ from magnetgen.forms import settings, tokens
 from tests.contract.test_vectors import free_port
 from tests.deploy.live import Live, serving
 from tests.deploy.standin import Tools
+from tests.forms.services import Answer, Got
+from tests.forms.services import serving as service
 from tests.validators.tools import MODULES, missing
 
 ID = "0a1b2c3d-0000-4000-8000-0123456789ab"
@@ -46,10 +48,14 @@ class Bed:
         say, own = self.tools.say, f"http://127.0.0.1:{self.port}"
         say("netlify --version", "netlify-cli/26.2.0 linux-x64 node-v22.0.0")
         say("netlify status", {"account": {}, "siteData": {"site-name": "lead-lab", "site-id": "s1", "site-url": own}})
-        say("netlify api getSite", {"id": "s1", "ssl_url": own, "custom_domain": None, "domain_aliases": ["www.site.example"],
+        say("netlify api getSite", {"id": "s1", "name": "lead-lab", "account_slug": "t", "ssl_url": own, "custom_domain": None, "domain_aliases": ["www.site.example"],
                                     "published_deploy": {"id": "d0"}})  # fmt: skip
-        say("netlify env:list", self.there)
+        say("netlify api getEnvVars", [self.variable(name, value) for name, value in self.there.items()])
         say("netlify deploy", {"deploy_id": "d1", "deploy_url": "https://d1--lead-lab.netlify.app", "url": own})
+
+    def variable(self, name: str, value: str, **other: Any) -> dict[str, Any]:
+        values = [{"context": "all", "value": value}]
+        return {"key": name, "scopes": ["builds", "functions"], "values": values, "is_secret": False, **other}
 
     def wrangler(self) -> None:
         say = self.tools.say
@@ -106,7 +112,7 @@ def test_netlify_from_checks_to_a_lead(bed: Bed, host: Live) -> None:
         "netlify --version",
         "netlify status --json",
         'netlify api getSite --data {"site_id": "s1"}',
-        "netlify env:list --json --context production --scope functions",
+        'netlify api getEnvVars --data {"account_id": "t", "site_id": "s1"}',
         (
             f"netlify deploy --no-build --dir {bed.root}/public --json --message magnetgen: http://127.0.0.1:{bed.port}/ "
             f"--functions {bed.root}/.magnetgen/bundle/netlify/functions --prod"
@@ -133,7 +139,6 @@ def test_netlify_preview_has_its_own_address(bed: Bed) -> None:
     done = bed.deploy("netlify", "--preview", "--dry-run")
     assert done.exit_code == 0, done.stdout
     assert "--alias magnetgen-preview" in done.stdout and "--prod" not in done.stdout
-    assert "--context deploy-preview" in bed.tools.lines("netlify env:list")[0]
     assert "https://magnetgen-preview--lead-lab.netlify.app/" in (bed.root / "public" / "sitemap.xml").read_text()
 
 
@@ -147,8 +152,17 @@ def test_netlify_lacks_a_secret(bed: Bed, name: str) -> None:
 
 
 def test_netlify_has_an_empty_secret(bed: Bed) -> None:
-    bed.tools.say("netlify env:list", {**bed.there, "MAGNETGEN_EMAIL_KEY": ""})
-    assert "the host lacks MAGNETGEN_EMAIL_KEY" in bed.deploy("netlify").stdout
+    def lacking(name: str, **other: Any) -> str:
+        rest = [bed.variable(one, value) for one, value in bed.there.items() if one != name]
+        bed.tools.say("netlify api getEnvVars", [*rest, bed.variable(name, "", **other)])
+        return bed.deploy("netlify", "--dry-run").stdout
+
+    name, here = "MAGNETGEN_EMAIL_KEY", [{"context": "production", "value": "0123456789"}]
+    assert f"the host lacks {name}" in lacking(name)
+    assert "ok    secrets" in lacking(name, is_secret=True)
+    assert "ok    secrets" in lacking(name, values=here)
+    assert f"the host lacks {name}" in lacking(name, values=here, scopes=["builds"])
+    assert f"the host lacks {name}" in lacking(name, values=[{"context": "dev", "value": "0123456789"}])
 
 
 @pytest.mark.parametrize(("says", "code", "told"), [
@@ -157,7 +171,7 @@ def test_netlify_has_an_empty_secret(bed: Bed) -> None:
     ({"line": "netlify status", "out": ""}, 2, "nobody is logged in at Netlify"),
     ({"line": "netlify status", "code": 1, "err": "You don't appear to be in a folder that is linked to a project"}, 2, "not linked to a site"),
     ({"line": "netlify status", "code": 1, "err": "request failed, reason: getaddrinfo ENOTFOUND api.netlify.com"}, 3, "cannot reach its host"),
-    ({"line": "netlify env:list", "code": 1, "err": "boom"}, 3, "| boom"),
+    ({"line": "netlify api getEnvVars", "code": 1, "err": "boom"}, 3, "| boom"),
     ({"line": "netlify deploy", "code": 1, "err": "quota exceeded"}, 3, "| quota exceeded"),
 ])  # fmt: skip
 def test_netlify_stops_at_the_first_fault(bed: Bed, says: dict[str, Any], code: int, told: str) -> None:
@@ -180,7 +194,9 @@ def test_what_a_tool_says_is_shown_without_secrets(bed: Bed) -> None:
 
 
 def test_the_address_must_be_the_sites(bed: Bed) -> None:
-    bed.tools.say("netlify api getSite", {"ssl_url": "https://lead-lab.netlify.app", "domain_aliases": []})
+    bed.tools.say(
+        "netlify api getSite", {"name": "lead-lab", "ssl_url": "https://lead-lab.netlify.app", "domain_aliases": []}
+    )
     done = bed.deploy("netlify")
     assert done.exit_code == 1 and "set `base_url: https://lead-lab.netlify.app/`" in done.stdout
     assert not (bed.root / "public").exists() and not bed.tools.lines("netlify deploy")
@@ -427,3 +443,51 @@ def test_json_of_a_tool_is_found_after_its_chatter() -> None:
 
     assert Done(0, 'Update available\n[info] hello\n{\n "a": 1}\nbye', "").json() == {"a": 1}
     assert Done(0, json.dumps([1]), "").json() == [1] and Done(0, "no", "").json() is None
+
+
+# --- the real wrangler, and what it asks Cloudflare --------------------------------------------------------------
+
+
+def cloudflare(got: Got) -> Answer:
+    """Cloudflare's API, as far as the checks go: an account, its database, and one secret of the worker."""
+    database = {"uuid": ID, "name": "lead-lab-leads", "version": "production", "file_size": 1, "num_tables": 1}
+    answers: dict[str, Any] = {
+        "/user": {"id": "u", "email": "ana@site.example"},
+        "/user/tokens/verify": {"id": "t", "status": "active"},
+        "/accounts": [{"id": "acc", "name": "Ana"}],
+        "/memberships": [{"account": {"id": "acc", "name": "Ana"}}],
+        "/accounts/acc/workers/scripts/lead-lab/secrets": [{"name": "MAGNETGEN_SECRETS", "type": "secret_text"}],
+        f"/accounts/acc/d1/database/{ID}": database,
+        "/accounts/acc/d1/database": [database],
+    }
+    found = answers.get(got.path.partition("?")[0])
+    fault = [] if found else [{"code": 10007, "message": "not found"}]
+    page = {"page": 1, "per_page": 50, "count": 1, "total_count": 1}
+    whole = {"success": bool(found), "errors": fault, "messages": [], "result": found, "result_info": page}
+    return Answer(200 if found else 404, whole)
+
+
+def test_what_the_real_wrangler_says_is_understood(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (MODULES / ".bin" / "wrangler").exists():
+        missing("tests/tools/node_modules/.bin/wrangler")
+    bed.database()
+    monkeypatch.setenv("PATH", f"{MODULES / '.bin'}{os.pathsep}{os.environ['PATH']}")
+    with service() as api:
+        api.answer = cloudflare
+        env = {
+            "CLOUDFLARE_API_BASE_URL": api.url,
+            "CLOUDFLARE_API_TOKEN": "cf_0123456789",
+            "CLOUDFLARE_ACCOUNT_ID": "acc",
+        }
+        done = bed.deploy("cloudflare", "--base-url", "https://lead-lab.me.workers.dev", **env)
+    assert "ok    account: logged in" in done.stdout and "ok    database: lead-lab-leads" in done.stdout, done.stdout
+    assert done.exit_code == 2 and "the host lacks MAGNETGEN_EMAIL_KEY, MAGNETGEN_ADMIN_TOKEN," in done.stdout
+    assert {got.method for got in api.got} <= {"GET", "POST"} and not [got for got in api.got if "deploy" in got.path]
+    assert "cf_0123456789" not in done.output
+
+
+def test_every_target_of_a_build_can_be_deployed() -> None:
+    from magnetgen import targets
+    from magnetgen.deploy.commands import TARGETS
+
+    assert set(TARGETS) == set(targets.NAMES)

@@ -113,7 +113,15 @@ class Cloud:
         id = str(made["Distribution"]["Id"])
         whole = yaml.load(text, Loader=_Tags)["Resources"]
         resources = yaml.safe_dump({"Resources": {name: whole[name] for name in KEPT}}, sort_keys=False)
-        outputs = f"Outputs:\n  Bucket: {{Value: !Ref Site}}\n  DistributionId: {{Value: {id}}}\n  Address: {{Value: x.cloudfront.net}}\n"
+        # moto refuses what is declared and not used.
+        used = "{Value: !If [HasCertificate, !Ref CertificateArn, !Ref DomainName]}\n  Policy: {Value: !Ref ContentSecurityPolicy}"
+        outputs = f"""\
+Outputs:
+  Bucket: {{Value: !Ref Site}}
+  DistributionId: {{Value: {id}}}
+  Address: {{Value: x.cloudfront.net}}
+  Used: {used}
+"""
         path.write_text(f"{head}{resources}{outputs}")
         return id
 

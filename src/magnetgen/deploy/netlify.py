@@ -47,15 +47,18 @@ def linked(job: Job) -> str:
             "nobody is logged in at Netlify, or this folder is not linked to a site there",
             "netlify login && netlify link; in CI: NETLIFY_AUTH_TOKEN and NETLIFY_SITE_ID", USAGE, done.tail,
         )  # fmt: skip
-    job.known.update(_site(job, str(data["site-id"])), name=data.get("site-name"), id=data["site-id"])
-    job.known.setdefault("ssl_url", data.get("site-url"))
-    return f"{data.get('site-name')} ({data.get('site-url')})"
+    job.known.update(_site(job, str(data["site-id"])), id=data["site-id"])
+    return f"{job.known['name']} ({job.known.get('ssl_url')})"
 
 
 def _site(job: Job, id: str) -> dict[str, Any]:
-    """What Netlify says of its domains, and which deploy is live."""
-    found = job.shell.ask(TOOL, "api", "getSite", "--data", json.dumps({"site_id": id})).json()
-    return found if isinstance(found, dict) else {}
+    """What Netlify says of its name, its domains, and which deploy is live."""
+    words = ("api", "getSite", "--data", json.dumps({"site_id": id}))
+    done = job.shell.ask(TOOL, *words)
+    found = done.json()
+    if not isinstance(found, dict) or not found.get("name"):
+        raise job.shell.failed(TOOL, words, done, "netlify login && netlify link")
+    return found
 
 
 def address(job: Job) -> str:
@@ -93,14 +96,27 @@ def preview_url(job: Job) -> str:
 def check_secrets(job: Job) -> str:
     if not job.known.get("name"):
         raise LeftOut("not asked, as the site at Netlify is not known")
-    context = "deploy-preview" if job.wishes.preview else "production"
-    words = ("env:list", "--json", "--context", context, "--scope", "functions")
+    words = (
+        "api",
+        "getEnvVars",
+        "--data",
+        json.dumps({"account_id": job.known.get("account_slug"), "site_id": job.known["id"]}),
+    )
     done = job.shell.ask(TOOL, *words)
     found = done.json()
-    if done.code or not isinstance(found, dict):
+    if done.code or not isinstance(found, list):
         raise job.shell.failed(TOOL, words, done, "netlify login && netlify link")
-    job.shell.hide(value for value in found.values() if isinstance(value, str))
-    return secrets.check(job, (name for name, value in found.items() if value), _SET)
+    variables = [entry for entry in found if isinstance(entry, dict)]
+    job.shell.hide(str(one.get("value") or "") for entry in variables for one in entry.get("values") or ())
+    contexts = {"all", "deploy-preview", "branch-deploy"} if job.wishes.preview else {"all", "production"}
+    return secrets.check(job, (str(entry.get("key")) for entry in variables if _holds(entry, contexts)), _SET)
+
+
+def _holds(variable: dict[str, Any], contexts: set[str]) -> bool:
+    """Whether functions get a value from it. What was set as a secret cannot be read again, and is taken to have one."""
+    values = [one for one in variable.get("values") or () if one.get("context") in contexts]
+    scopes = variable.get("scopes") or ["functions"]
+    return "functions" in scopes and any(one.get("value") or variable.get("is_secret") for one in values)
 
 
 def _put(asset: dict[str, Any], file: Path) -> tuple[str, ...]:

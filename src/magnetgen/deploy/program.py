@@ -49,8 +49,8 @@ def open_job(root: Path, wishes: Wishes, show: Show) -> Job:
         settings, _ = config.load(root, wishes.base_url)
     except FileNotFoundError:
         raise yamldoc.Fault(config.missing()) from None
-    env = dict(os.environ)
-    shell = Shell(root.absolute(), show, wishes.dry_run, env)
+    root, env = root.absolute(), dict(os.environ)  # tools are run in it, and are told of files in it
+    shell = Shell(root, show, wishes.dry_run, env)
     job = Job(root, wishes, settings, shell, show, env, settings.base_url, (root / settings.build.out).resolve())
     shell.hide(filter(None, (job.secret(name) for name in ("MAGNETGEN_SECRETS", "MAGNETGEN_EMAIL_KEY",
                                                             "MAGNETGEN_ADMIN_TOKEN", "MAGNETGEN_MAIL_KEY"))))  # fmt: skip
