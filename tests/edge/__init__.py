@@ -1,0 +1,1 @@
+"""The handler in JavaScript, and both implementations side by side."""
