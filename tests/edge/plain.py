@@ -69,7 +69,8 @@ def _in_order(body: str) -> str:
         return body
     data = json.loads(body)
     is_compact = json.dumps(data, ensure_ascii=False, separators=(",", ":")) == body
-    return json.dumps({**data, "deliveries": sorted(data["deliveries"], key=_text), "is compact": is_compact}, ensure_ascii=False)
+    deliveries = sorted((_undated(row) for row in data["deliveries"]), key=_text)
+    return _text({**data, "deliveries": deliveries, "is compact": is_compact})
 
 
 def _code(found: Answer) -> str:
@@ -113,12 +114,15 @@ def _text(value: Any) -> str:
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    made = dict(sorted(row.items()))
-    if made.get("lease_owner"):
-        made["lease_owner"] = "‹owner›"
-    if made.get("attempts", 0) > 1 or (made.get("attempts") and made["state"] == "due"):
-        made["next_at"] = "‹at random within a fifth›"
-    return made
+    made = _undated(dict(sorted(row.items())))
+    return {**made, "lease_owner": "‹owner›"} if made.get("lease_owner") else made
+
+
+def _undated(row: dict[str, Any]) -> dict[str, Any]:
+    """A delivery that failed is tried again at random within a fifth of its delay."""
+    if row.get("attempts", 0) > 1 or (row.get("attempts") and row["state"] == "due"):
+        return {**row, "next_at": "‹at random›"}
+    return row
 
 
 def _mail(mail: dict[str, Any]) -> dict[str, Any]:
