@@ -124,8 +124,11 @@ def _reader(at: Runtime) -> Callable[[Response], bytes]:
 
 def as_result(response: Response, read: Callable[[Response], bytes], method: str) -> dict[str, Any]:
     """What Lambda sends: text as it is, a file in base64."""
-    body = b"" if method == "HEAD" else read(response)
     headers = dict(response.headers)
+    if method == "HEAD":
+        # Without a body nobody else could tell how long it would be.
+        headers["content-length"] = str(response.file.length if response.file else len(response.body))
+    body = b"" if method == "HEAD" else read(response)
     if response.file:
         text, encoded = base64.b64encode(body).decode(), True
     else:
