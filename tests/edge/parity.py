@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,16 +65,24 @@ def first(wanted: Sequence[Note], found: Sequence[Note]) -> tuple[int, dict[str,
     return None
 
 
-def compare(bases: dict[str, str], seed: int, requests: int, says: Callable[[str], None] = lambda _: None) -> dict[str, Score]:
-    """Play stories to all hosts until that many requests were sent to each; the first is the judge."""
+def compare(
+    bases: dict[str, str], seed: int, requests: int, says: Callable[[str], None] | None = None, stop: bool = False
+) -> dict[str, Score]:
+    """Play stories to all hosts until that many requests were sent to each; the first is the judge.
+
+    `says`: is told of progress and of each difference, made short; `stop`: at the first difference.
+    """
     players = [Player(name, base) for name, base in bases.items()]
     judge, *others = players
     counts = {player.name: [0, 0] for player in others}
     found: dict[str, list[Difference]] = {player.name: [] for player in others}
     number = sent = 0
     began = time.monotonic()
-    with ThreadPoolExecutor(len(players)) as pool:
-        while sent < requests:
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(len(players)))
+        for player in players:
+            stack.callback(player.line.close)
+        while sent < requests and not (stop and any(found.values())):
             story = odd.story(seed, number)
             number += 1
             notes = list(pool.map(lambda player: played(player, story), players))
@@ -87,9 +96,9 @@ def compare(bases: dict[str, str], seed: int, requests: int, says: Callable[[str
                 if difference:
                     seen = Difference(player.name, story, *difference)
                     found[player.name].append(seen)
-                    if sum(one.sort == seen.sort for one in found[player.name]) <= SHOWN:
+                    if says and sum(one.sort == seen.sort for one in found[player.name]) <= SHOWN:
                         says(shown(shrunk(seen, judge, player)))
-            if number % 25 == 0:
+            if says and number % 25 == 0:
                 says(f"{sent:,} requests, {time.monotonic() - began:.0f} s, differing stories: "
                      + ", ".join(f"{name} {len(these)}" for name, these in found.items()))  # fmt: skip
     return {name: Score(*counts[name], tuple(found[name])) for name in counts}
