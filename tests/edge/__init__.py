@@ -1,1 +1,0 @@
-"""The handler in JavaScript, and both implementations side by side."""
