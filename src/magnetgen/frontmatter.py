@@ -66,7 +66,7 @@ def _pattern(value: Any) -> Any:
             raise refuse("form-pattern", f"not a valid pattern: {exc}", "test it without the field first") from None
         if (
             "(?" in value
-            or re.search(r"\\[1-9kpPbBAZ]|[*+}]\)[*+{]|\)[*+{]", value)
+            or re.search(r"\\[1-9kpPbBAZN]|[*+}]\)[*+{]|\)[*+{]", value)
             or len(value) > 200
             or _READ_OTHERWISE.search(value)
         ):

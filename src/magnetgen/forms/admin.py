@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -36,6 +36,12 @@ LIMIT_MAX = 200
 _SUBMISSION = re.compile(r"submissions/([0-9a-f]{32})/release")
 _DELIVERY = re.compile(r"outbox/([0-9a-f]{32})/retry")
 _CURSOR = re.compile(r"([0-9]{1,15})-([0-9a-f]{32})")
+_SINCE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?"
+)
+"""Of all that Python takes for ISO 8601, what is alike in every version of it and in JavaScript."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Route = tuple[tuple[str, ...], Callable[[Context], Steps]]
 
@@ -167,8 +173,10 @@ def _since(text: str) -> int | None:
         return None
     if re.fullmatch(r"[0-9]{1,15}", text):
         return int(text)
+    if not _SINCE.fullmatch(text):
+        raise ValueError
     found = datetime.fromisoformat(text)
-    return int((found if found.tzinfo else datetime.fromisoformat(f"{found.isoformat()}+00:00")).timestamp() * 1000)
+    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _after(given: dict[str, str]) -> tuple[int, str] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 BODY_MAX = 64 * 1024
@@ -106,19 +107,27 @@ def _text(raw: bytes) -> str:
 
 def json_object(body: bytes) -> Pairs:
     """One flat object. An array is its name repeated; `true` is `true`, an integer its digits."""
-    data = json_value(body)
+    data = json_value(body, _flat)
     if not isinstance(data, dict):
         raise malformed()
-    pairs: Pairs = []
-    for name, value in data.items():
-        pairs += [(_sound(name), text) for text in _texts(value)]
-    return pairs
+    return [(_sound(name), text) for name, texts in data.items() for text in texts]
 
 
-def json_value(body: bytes) -> Any:
-    """JSON text → a value, with only those numbers that every language reads alike."""
+def _flat(pairs: list[tuple[str, object]]) -> dict[str, list[str]]:
+    """An object's names with their texts. What is nested is refused, even where the same name is given again."""
+    return {name: _texts(value) for name, value in pairs}
+
+
+def json_value(body: bytes, of_object: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """JSON text → a value, with only those numbers that every language reads alike. `of_object`: what pairs become."""
     try:
-        return json.loads(body.decode(), parse_constant=_refuse, parse_float=_integer, parse_int=_integer)
+        return json.loads(
+            body.decode(),
+            parse_constant=_refuse,
+            parse_float=_integer,
+            parse_int=_integer,
+            object_pairs_hook=of_object,
+        )
     except (UnicodeDecodeError, ValueError, RecursionError):
         raise malformed() from None
 

@@ -171,7 +171,7 @@ def verify(keys: Keys, text: str, purpose: str, now: float) -> Token:
 def _parse(payload: str) -> Token:
     try:
         raw = unb64(payload)
-        data = json.loads(raw)
+        data = json.loads(raw.decode())
     except (ValueError, RecursionError):
         raise InvalidToken from None
     if not isinstance(data, dict) or data.keys() - {"a"} != {"e", "f", "i", "n", "p", "s"}:

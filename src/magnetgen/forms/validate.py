@@ -161,8 +161,9 @@ def _fault(field: Field, value: str) -> str:
         return "" if _NUMBER.fullmatch(value) else "pattern"
     if field.type == "url" and not _URL.fullmatch(value):
         return "pattern"
-    # An HTML pattern does not apply to a textarea: nobody was told of it.
-    if field.pattern and field.type != "textarea" and not re.fullmatch(field.pattern, value):
+    # An HTML pattern does not apply to a textarea: nobody was told of it. Digits and letters are those of ASCII, as in
+    # browsers: what else Python takes for them changes with its version.
+    if field.pattern and field.type != "textarea" and not re.fullmatch(field.pattern, value, re.ASCII):
         return "pattern"
     return ""
 

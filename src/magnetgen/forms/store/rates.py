@@ -13,14 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from magnetgen.forms.records import Count
+from magnetgen.forms.store.schema import RATE
 
 WAIT_SECONDS = 0.1
 """How long a count waits for another process: the event loop waits with it."""
 
-_TABLE = (
-    "CREATE TABLE IF NOT EXISTS rate(bucket TEXT, key TEXT, n INTEGER NOT NULL, ends_at INTEGER NOT NULL, "
-    "PRIMARY KEY(bucket, key)) WITHOUT ROWID"
-)
 _UP = "INSERT INTO rate VALUES(?, ?, 1, ?) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n"
 
 
@@ -41,7 +38,7 @@ class Rates:
             )
             connection.execute("PRAGMA journal_mode=MEMORY")
             connection.execute("PRAGMA synchronous=OFF")
-            connection.execute(_TABLE)
+            connection.execute(RATE)
             self._connection = connection
         return self._connection
 

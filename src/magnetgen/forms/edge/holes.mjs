@@ -1,0 +1,20 @@
+/** What each kind of mail can be filled with: the list of holes.py. Pure. */
+
+const HOLE = /\{\{\s*([a-z][a-z0-9_]*)\s*\}\}/g;
+
+/** Kind of mail → its holes, beside fields. */
+export const HOLES = Object.freeze({
+  confirm: ["site_title", "form_title", "confirm_url"],
+  deliver: ["site_title", "form_title", "download_url", "unsubscribe_url"],
+  welcome: ["site_title", "form_title", "unsubscribe_url"],
+  notify: ["site_title", "form_title", "email", "answers", "lead_id"],
+  held: ["site_title", "form_title", "reason", "submission_id"],
+});
+
+/** Kinds that have the form's fields, too, once the lead has confirmed: before that, a stranger may have typed them. */
+export const WITH_FIELDS = Object.freeze(["deliver", "welcome"]);
+
+/** Every `{{name}}` replaced in one pass; a hole without a value is empty. `holes`: a Map of texts. */
+export function fill(text, holes) {
+  return text.replace(HOLE, (_, name) => holes.get(name) ?? "");
+}

@@ -1,0 +1,183 @@
+/**
+ * Sending what is due: leases, the schedule of retries, and a breaker for each destination.
+ *
+ * Every destination's batch is sent beside those of the others, so that one that hangs delays no other. A delivery is
+ * marked after it was sent: a crash in between sends it again under the same id.
+ */
+
+import { Refused, sent } from "./mail.mjs";
+import { StoreUnavailable } from "./records.mjs";
+
+/** Seconds until the next attempt; after the last, the delivery is dead until somebody replays it. */
+export const DELAYS = Object.freeze([5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]);
+const JITTER = 0.2;
+const BATCH = 8;
+/** Longer than a batch can take: nobody else takes what is still being sent. */
+export const LEASE_SECONDS = BATCH * 15 + 30;
+/** Seconds before a lease runs out in which nothing more is begun under it. */
+const LEASE_MARGIN = 30;
+const BREAKS_AFTER = 5;
+export const PROBE_SECONDS = 60;
+
+/** A breaker: failures in a row of one destination. Open: one delivery a minute tries whether it is back. */
+function isOpen(breaker) {
+  return breaker.failures >= BREAKS_AFTER;
+}
+
+/** Remember an outcome; true if it was open and now is not. `wait`: seconds that the destination asks for. */
+function note(breaker, ok, now, wait) {
+  const wasOpen = isOpen(breaker);
+  breaker.failures = ok ? 0 : breaker.failures + 1;
+  breaker.probe_at = now + Math.max(PROBE_SECONDS, wait);
+  return wasOpen && ok;
+}
+
+/**
+ * Sends for one site. `hooks`: Map of destinations that are ready; without `mail`, mails wait. `breakers`: name →
+ * {failures, probe_at}, plain JSON; `latest`: the latest time that was seen; `seconds`: after so many nothing more is
+ * begun in a drain, where the platform ends it; `jitter()`: 0 to 1; `note(event, facts)`: the log.
+ *
+ * Nothing else is remembered between drains: a platform may end one at any moment, and nothing is to wait for it.
+ */
+export class Deliverer {
+  constructor({ breakers = {}, latest = 0, seconds = Infinity, jitter = Math.random, ...parts }) {
+    Object.assign(this, parts, { breakers: Object.assign(Object.create(null), breakers), latest, seconds, jitter });
+  }
+
+  /** Send all that is due, and wait for it → {sent, failed}. */
+  async drain() {
+    const [done, running] = [{ sent: 0, failed: 0 }, new Map()];
+    const ends = this.clock() + this.seconds;
+    const count = async (dest, group, until) => {
+      const part = await this.sendAll(dest, group, until);
+      running.delete(dest);
+      done.sent += part.sent;
+      done.failed += part.failed;
+    };
+    for (;;) {
+      for (const [dest, group, until] of await this.taken(ends, running)) running.set(dest, count(dest, group, until));
+      if (!running.size) return done;
+      // Whichever has sent its batch may have more that is due.
+      await Promise.race(running.values());
+    }
+  }
+
+  /** Take a batch of each destination but those that are `busy` → [dest, deliveries, until when they may be begun]. */
+  async taken(ends, busy) {
+    const now = this.clock();
+    if (now >= ends) return [];
+    await this.noticeClock(now);
+    const [skip, probe] = await this.closed(now, busy);
+    const found = await this.store.lease(Math.floor(now * 1000), LEASE_SECONDS, BATCH, skip, probe);
+    const groups = new Map();
+    for (const delivery of found) groups.set(delivery.dest, [...(groups.get(delivery.dest) ?? []), delivery]);
+    const until = Math.min(now + LEASE_SECONDS - LEASE_MARGIN, ends);
+    return [...groups].map(([dest, group]) => [dest, group, until]);
+  }
+
+  /** After the clock was set back, what is due by the old one would wait until the new one has caught up. */
+  async noticeClock(now) {
+    if (now < this.latest - PROBE_SECONDS) {
+      for (const dest of new Set([...this.composer.site.destinations.keys(), ...this.mailDests()])) {
+        await this.store.hasten(dest, Math.floor(now * 1000));
+      }
+      for (const breaker of Object.values(this.breakers)) {
+        breaker.probe_at = Math.min(breaker.probe_at, now + PROBE_SECONDS);
+      }
+      this.latest = now;
+    }
+    this.latest = Math.max(now, this.latest);
+  }
+
+  /** Destinations that get nothing now, and those of which one delivery tries whether they are back. */
+  async closed(now, busy) {
+    const off = new Set([...(await this.store.disabled()), ...busy.keys()]);
+    const waiting = Object.entries(this.breakers).filter(([dest, breaker]) => isOpen(breaker) && !off.has(dest));
+    const probe = new Set(waiting.filter(([, breaker]) => breaker.probe_at <= now).map(([dest]) => dest));
+    const closed = waiting.map(([dest]) => dest).filter((dest) => !probe.has(dest));
+    const unset = [...this.composer.site.destinations.keys()].filter((dest) => !this.hooks.has(dest));
+    return [new Set([...off, ...closed, ...unset, ...(this.mail ? [] : this.mailDests())]), probe];
+  }
+
+  mailDests() {
+    const named = [...this.composer.site.forms.values()].flatMap((form) => form.spec.notify);
+    return new Set(["mail", ...named.filter((dest) => dest.includes(":"))]);
+  }
+
+  async sendAll(dest, group, until) {
+    const done = { sent: 0, failed: 0 };
+    try {
+      for (const delivery of group) {
+        if (this.clock() > until) break; // its lease runs out, and another takes it
+        done[(await this.send(delivery)) ? "sent" : "failed"] += 1;
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.note("outbox_unavailable", { dest: shown(dest) }); // the leases run out, and it is tried again
+    }
+    return done;
+  }
+
+  async send(delivery) {
+    let found;
+    try {
+      found = await this.attempt(delivery);
+    } catch (error) {
+      if (error instanceof StoreUnavailable) throw error;
+      found = sent(false, error?.constructor?.name || "Error");
+    }
+    const now = this.clock();
+    await this.mark(delivery, found, now);
+    if (!(found.permanent || found.item)) {
+      const breaker = (this.breakers[delivery.dest] ??= { failures: 0, probe_at: 0 });
+      const recovered = note(breaker, found.ok, now, found.retry_after);
+      if (recovered) await this.store.hasten(delivery.dest, Math.floor(now * 1000));
+    }
+    return found.ok;
+  }
+
+  async attempt(delivery) {
+    if (!Object.keys(delivery.body).length) return sent(false, "erased", { permanent: true });
+    if (delivery.dest === "mail" || delivery.dest.startsWith("email:")) return this.sendMail(delivery);
+    const hook = this.hooks.get(delivery.dest);
+    if (!hook) return sent(false, "no_destination", { permanent: true });
+    return hook.send(this.poster, delivery, (id) => this.store.findLead(id), this.clock());
+  }
+
+  async sendMail(delivery) {
+    const lead = delivery.lead ? await this.store.findLead(delivery.lead) : null;
+    let mail;
+    try {
+      mail = this.composer.compose(delivery, lead, this.clock());
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      return sent(false, error.message, { permanent: true });
+    }
+    return this.mail ? this.mail.send(mail) : sent(false, "no_transport");
+  }
+
+  async mark(delivery, found, now) {
+    const ms = Math.floor(now * 1000);
+    const { id, dest, kind } = delivery;
+    if (found.gone) await this.store.disable(dest, ms, true);
+    if (found.ok) await this.store.finish(id, ms, found.code);
+    else await this.store.fail(id, ms, found.code, found.permanent ? null : this.nextAt(delivery, found, now));
+    this.note("delivery", { id, dest: shown(dest), kind, ok: found.ok, code: found.code });
+  }
+
+  /** When a failed delivery is tried again, in ms; null: never by itself. */
+  nextAt(delivery, found, now) {
+    if (delivery.next_at > now * 1000) {
+      // It was a probe, before its time: its turn comes as if there had been none.
+      return Math.max(delivery.next_at, Math.floor((now + found.retry_after) * 1000));
+    }
+    if (delivery.attempts > DELAYS.length) return null;
+    const delay = DELAYS[delivery.attempts - 1] * (1 - JITTER + 2 * JITTER * this.jitter());
+    return Math.floor((now + Math.max(delay, found.retry_after)) * 1000);
+  }
+}
+
+/** A destination as it may be logged: an owner's address is an address. */
+function shown(dest) {
+  return dest.startsWith("email:") ? "email" : dest;
+}

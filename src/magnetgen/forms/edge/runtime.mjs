@@ -1,0 +1,252 @@
+/** One handler at work: the core's requests answered by a store, a clock, a network. Hosts are thin around it. */
+
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+
+import { verifierFromEnv } from "./challenge.mjs";
+import { openDestination, Unset } from "./destinations.mjs";
+import { complete, handle, internal } from "./handler.mjs";
+import { review } from "./held.mjs";
+import { Problem, problem } from "./http.mjs";
+import { event } from "./log.mjs";
+import { address, Composer } from "./mail.mjs";
+import { openMail } from "./mail-api.mjs";
+import { Deliverer } from "./outbox.mjs";
+import { StoreUnavailable } from "./records.mjs";
+import { SiteFault, siteFromData } from "./site.mjs";
+import { withoutPrefix } from "./text.mjs";
+import { parseKeys } from "./tokens.mjs";
+import { httpPoster } from "./webhooks.mjs";
+
+const ROUTES = ["forms", "confirm", "unsubscribe", "download", "admin", "healthz", "readyz"];
+const METHODS = ["GET", "HEAD", "POST", "OPTIONS"];
+
+/**
+ * A handler as the environment says. Throws SiteFault that says what to do.
+ *
+ * `forms`: what forms.json holds; `env`: name → value; `assets`: {size(asset) → Promise<number|null>,
+ * read(asset, start, length) → Promise<Uint8Array|ReadableStream>}; `services`: {destinations, mail: name → recipe,
+ * mails: the mails that come with magnetgen}; `clock`: seconds since the epoch; `random(n)`: that many bytes;
+ * `fetch`: the platform's; `log(text)`: writes a line; `drainSeconds`: after so many nothing more is begun in a drain.
+ * Tests put sinks in place of `poster` and `transport`, and open destinations by themselves.
+ */
+export function createRuntime(parts) {
+  const { forms, env, store, assets, services, log } = parts;
+  const clock = parts.clock ?? (() => Date.now() / 1000);
+  const random = parts.random ?? ((size) => new Uint8Array(randomBytes(size)));
+  const fetcher = parts.fetch ?? ((...args) => globalThis.fetch(...args));
+  const note = (name, facts) => event(name, facts, log);
+  const keys = parseKeys(env);
+  const site = siteFromData(forms, env.MAGNETGEN_PUBLIC_URL ?? "");
+  const poster = parts.poster ?? httpPoster(fetcher);
+  const transport = parts.transport ?? openMail(env, poster, services);
+  const sender = parts.sender ?? env.MAGNETGEN_MAIL_FROM ?? "";
+  checkSender(sender, transport);
+  if (!transport) note("no_mail", { hint: "MAGNETGEN_MAIL_PROVIDER is not set: mails wait in the outbox" });
+  const open = parts.open ?? openDestination;
+  const deliverer = new Deliverer({
+    store,
+    composer: new Composer(site, keys, sender, random, services.mails),
+    clock,
+    hooks: hooksOf(site, (destination) => open(destination, env, services), note),
+    poster,
+    mail: transport,
+    note,
+    breakers: parts.breakers,
+    latest: parts.latest,
+    seconds: parts.drainSeconds,
+  });
+  const verifier = verifierFromEnv(env, fetcher);
+  return new Runtime({ site, keys, store, deliverer, assets, clock, random, verifier, note, proxies: proxiesOf(env) });
+}
+
+/** All that answers the core. `proxies`: how many of them are trusted. */
+class Runtime {
+  constructor(parts) {
+    Object.assign(this, parts);
+  }
+
+  /** Run the core to its end → the response. `waitUntil`: keeps the platform alive for what nobody waits for. */
+  async answer(request, waitUntil = null) {
+    const ctx = this.context(request);
+    try {
+      const steps = handle(ctx);
+      let step = steps.next();
+      while (!step.done) {
+        let given;
+        try {
+          given = await this.perform(step.value, waitUntil);
+        } catch (error) {
+          if (!(error instanceof StoreUnavailable)) throw error;
+          this.note("store_unavailable", { request: request.id, reason: error.message });
+          step = steps.throw(error);
+          continue;
+        }
+        step = steps.next(given);
+      }
+      return this.logged(ctx, step.value);
+    } catch (error) {
+      return this.broken(ctx, error);
+    }
+  }
+
+  /** A problem that the host finds before there is a whole request. */
+  refusal(request, status, code) {
+    const ctx = this.context(request);
+    const headers = status === 503 ? [["retry-after", "60"]] : [];
+    return this.logged(ctx, complete(ctx, problem(ctx, new Problem(status, code, [], headers))));
+  }
+
+  context(request) {
+    const now = this.clock();
+    const { site, keys, random } = this;
+    const newId = () => Buffer.from(random(16)).toString("hex");
+    return { site, keys, request, now, ms: Math.floor(now * 1000), random, newId };
+  }
+
+  async perform(step, waitUntil) {
+    const { store } = this;
+    const ms = Math.floor(this.clock() * 1000);
+    switch (step.effect) {
+      case "transact":
+        return kept(store.submit(step.load, step.decide), waitUntil);
+      case "note":
+        return this.noted(step, waitUntil);
+      case "rate":
+        return store.rate(step.counts, ms);
+      case "verify":
+        return this.verifier.verify(step.challenge, step.answer, step.once);
+      case "find_lead":
+        return store.findLead(step.id);
+      case "find_person":
+        return store.person(step.email_key);
+      case "list_leads":
+        return store.leads(step.query);
+      case "list_submissions":
+        return store.submissions(step.query);
+      case "list_outbox":
+        return store.outbox(step.state, step.limit);
+      case "retry":
+        return store.retry(step.id, ms);
+      case "drain":
+        return this.drain();
+      case "probe":
+        return store.probe(ms);
+      case "locate":
+        return this.locate(step.asset);
+      default:
+        throw new Error("an effect of an unknown kind");
+    }
+  }
+
+  /** The request does not wait for it, nor fail with it; without `waitUntil` it would never come to its end. */
+  async noted(step, waitUntil) {
+    const done = this.store.submit(step.load, step.decide).catch(() => null);
+    if (waitUntil) waitUntil(done);
+    else await done;
+    return null;
+  }
+
+  /** Remove what has served its time, send what is due, then ask again about what nobody could judge. */
+  async drain() {
+    await this.store.purge(Math.floor(this.clock() * 1000));
+    const done = await this.deliverer.drain();
+    if (!(await this.review())) return done;
+    const more = await this.deliverer.drain();
+    return { sent: done.sent + more.sent, failed: done.failed + more.failed };
+  }
+
+  /** Send what is due now, after a request. What goes wrong with it is for the next drain. */
+  async deliver() {
+    try {
+      await this.deliverer.drain();
+    } catch (error) {
+      if (error instanceof StoreUnavailable) this.note("outbox_unavailable");
+      else this.note("outbox_broken", { error: kindOf(error) });
+    }
+  }
+
+  /** Ask again about submissions whose challenge nobody could judge → how many were released. */
+  review() {
+    return review(this.store, this.verifier, () => this.context(emptyRequest()));
+  }
+
+  /** An asset's address in a storage, or its size where the host has it; null: nobody has it. */
+  async locate(asset) {
+    return asset.url ? asset.url : this.assets.size(asset);
+  }
+
+  /** What a response's `file` stands for → bytes, or a stream of them. */
+  readAsset(file) {
+    return this.assets.read(this.site.assets.get(file.asset), file.start, file.length);
+  }
+
+  logged(ctx, response) {
+    const { request, site } = ctx;
+    // The route only: what follows it may be a token.
+    const kind = withoutPrefix(request.path, site.prefix).split("/")[1];
+    const route = ROUTES.includes(kind) ? kind : "other";
+    const method = METHODS.includes(request.method) ? request.method : "other";
+    this.note("request", { id: request.id, method, route, status: response.status, code: response.code || null });
+    return response;
+  }
+
+  /** A fault of ours: where it was, never what it was about. */
+  broken(ctx, error) {
+    this.note("internal", { id: ctx.request.id, error: kindOf(error), place: placeOf(error) });
+    return internal(ctx);
+  }
+}
+
+/** What was begun is finished, also after its client has gone. */
+function kept(promise, waitUntil) {
+  if (waitUntil) waitUntil(promise.catch(() => null));
+  return promise;
+}
+
+function emptyRequest() {
+  return { method: "POST", path: "", headers: Object.create(null), body: new Uint8Array(0), query: "", client: "", id: "" };
+}
+
+function kindOf(error) {
+  return error?.constructor?.name || "Error";
+}
+
+/** The innermost frame, as FILE:LINE. A message may hold anything, and is not looked at. */
+function placeOf(error) {
+  const frames = String(error?.stack ?? "").split("\n").filter((text) => /^ {4}at /.test(text));
+  const found = /([\w.-]+\.[cm]?js):([0-9]+):[0-9]+\)?$/.exec(frames[0] ?? "");
+  return found ? `${found[1]}:${found[2]}` : "";
+}
+
+function checkSender(sender, transport) {
+  if (transport && !sender) throw new SiteFault("MAGNETGEN_MAIL_FROM is not set: the address that mails come from");
+  if (!sender) return;
+  try {
+    address(sender);
+  } catch {
+    throw new SiteFault("MAGNETGEN_MAIL_FROM is to be an address: Name <name@example.com>");
+  }
+}
+
+function proxiesOf(env) {
+  const text = env.MAGNETGEN_TRUSTED_PROXIES || "0";
+  if (!/^[0-9]+$/.test(text) || Number(text) > 10) {
+    throw new SiteFault("MAGNETGEN_TRUSTED_PROXIES is to be how many proxies stand before the handler: 0 to 10");
+  }
+  return Number(text);
+}
+
+/** Destinations whose settings are there, by name; what is for the others waits. */
+function hooksOf(site, open, note) {
+  const hooks = new Map();
+  for (const [name, destination] of site.destinations) {
+    try {
+      hooks.set(name, open(destination));
+    } catch (error) {
+      if (!(error instanceof Unset)) throw error;
+      note("destination_unset", { dest: name, hint: `what is for it waits in the outbox: ${error.message}` });
+    }
+  }
+  return hooks;
+}

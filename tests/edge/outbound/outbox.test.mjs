@@ -1,0 +1,254 @@
+/** Deliveries: schedule, breaker, leases, independence, and what a crash in between does. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { sent } from "../../../src/magnetgen/forms/edge/mail.mjs";
+import { DELAYS, Deliverer, LEASE_SECONDS, PROBE_SECONDS } from "../../../src/magnetgen/forms/edge/outbox.mjs";
+import { memoryStore } from "../../../src/magnetgen/forms/edge/store-memory.mjs";
+import { StoreUnavailable } from "../../../src/magnetgen/forms/edge/records.mjs";
+import { form, makeWorld } from "./world.mjs";
+
+const OK = sent(true, "200");
+const DOWN = sent(false, "503");
+const onlyMail = (dest) => (dest === "mail" ? OK : DOWN);
+
+async function submitted(world, from, to) {
+  for (let number = from; number < to; number += 1) {
+    assert.equal((await world.submit("plain", `email=a${number}%40x.co`)).status, 202);
+  }
+}
+
+test("the schedule is the contract's with a fifth either way", () => {
+  assert.deepEqual(DELAYS, [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]);
+  for (const [at, seconds] of DELAYS.entries()) {
+    const next = (jitter) => new Deliverer({ jitter: () => jitter }).nextAt({ next_at: 0, attempts: at + 1 }, DOWN, 0);
+    assert.equal(next(0), Math.floor(seconds * 800));
+    assert.ok(Math.abs(next(1) - seconds * 1200) <= 1);
+    assert.equal(next(0.5), seconds * 1000);
+  }
+  assert.equal(new Deliverer({}).nextAt({ next_at: 0, attempts: 10 }, DOWN, 0), null);
+});
+
+test("Retry-After is the least", () => {
+  const asked = sent(false, "429", { retry_after: 99 });
+  assert.equal(new Deliverer({}).nextAt({ next_at: 0, attempts: 1 }, asked, 1000), 1_099_000);
+});
+
+test("after its last attempt a delivery is dead, and no sooner", async () => {
+  const world = makeWorld();
+  world.outcome = onlyMail;
+  await submitted(world, 0, 1);
+  const seen = [];
+  for (let round = 0; round < 40; round += 1) {
+    await world.drain();
+    const row = (await world.rows("outbox")).find((each) => each.dest === "crm");
+    if (seen.at(-1) !== row.attempts) seen.push(row.attempts);
+    if (row.state === "dead") break;
+    assert.equal(row.state, "due");
+    world.now = row.next_at / 1000;
+  }
+  const [row] = (await world.rows("outbox")).filter((each) => each.dest === "crm");
+  assert.equal(row.state, "dead");
+  assert.deepEqual(seen, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assert.equal(await world.store.retry(row.id, world.now * 1000), true);
+  world.outcome = () => OK;
+  world.now += PROBE_SECONDS + 1;
+  assert.deepEqual(await world.drain(), { sent: 1, failed: 0 });
+});
+
+test("the breaker opens, probes once a minute and releases the queue", async () => {
+  const world = makeWorld();
+  world.outcome = onlyMail;
+  await submitted(world, 0, 8);
+  await world.drain();
+  assert.equal(world.hooks.length, 8); // one batch was on its way when it opened
+  await submitted(world, 8, 12);
+  await world.drain();
+  assert.equal(world.hooks.length, 8);
+  for (let minute = 1; minute < 16; minute += 1) {
+    world.now += 61;
+    await world.drain();
+    assert.equal(world.hooks.length, 8 + minute);
+  }
+  world.outcome = () => OK;
+  world.now += 61;
+  assert.equal((await world.drain()).sent, 12);
+  assert.deepEqual(new Set((await world.rows("outbox")).map((row) => row.state)), new Set(["done"]));
+  assert.equal(world.mails.length, 12);
+});
+
+test("a probe before its time is no attempt, and one that is due is", async () => {
+  const world = makeWorld();
+  world.outcome = onlyMail;
+  await submitted(world, 0, 6);
+  await world.drain();
+  const attempts = async () => (await world.rows("outbox")).filter((row) => row.dest === "crm").map((row) => row.attempts);
+  const times = async () => (await world.rows("outbox")).filter((row) => row.dest === "crm").map((row) => row.next_at);
+  assert.deepEqual(await attempts(), [1, 1, 1, 1, 1, 1]);
+  world.now += PROBE_SECONDS + 10;
+  await world.drain(); // all are due again: the probe is one of the attempts
+  assert.deepEqual((await attempts()).sort(), [1, 1, 1, 1, 1, 2]);
+  for (const row of await world.rows("outbox")) {
+    if (row.dest === "crm") await world.store.lease(world.now * 1000, 1, 8, [], []);
+    if (row.dest === "crm") await world.store.fail(row.id, 0, "503", (world.now + 7200) * 1000);
+  }
+  const before = await attempts();
+  const planned = await times();
+  world.now += PROBE_SECONDS + 10;
+  await world.drain();
+  assert.equal(world.hooks.length, 8);
+  assert.deepEqual(await attempts(), before);
+  assert.deepEqual(await times(), planned);
+});
+
+test("a breaker outlives the deliverer that opened it, as plain JSON", async () => {
+  const first = makeWorld();
+  first.outcome = onlyMail;
+  await submitted(first, 0, 6);
+  await first.drain();
+  const breakers = JSON.parse(JSON.stringify(first.runtime.deliverer.breakers));
+  assert.equal(breakers.crm.failures, 6);
+  const second = makeWorld({ store: first.store, breakers });
+  second.now = first.now + 30;
+  await second.drain();
+  assert.equal(second.hooks.length, 0);
+});
+
+test("a destination that hangs delays no mail, nor the next batch of mails", async () => {
+  const world = makeWorld();
+  let open;
+  const gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  world.outcome = (dest) => (dest === "crm" ? gate.then(() => OK) : OK);
+  await submitted(world, 0, 20);
+  const draining = world.drain();
+  while (world.mails.length < 20) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(world.hooks.length, 1);
+  open();
+  assert.deepEqual(await draining, { sent: 40, failed: 0 });
+});
+
+test("a crash between sending and marking repeats the same id", async () => {
+  const store = memoryStore();
+  const world = makeWorld({ store: { ...store, finish: async () => { throw new StoreUnavailable("gone"); } } });
+  await submitted(world, 0, 1);
+  assert.deepEqual(await world.drain(), { sent: 0, failed: 0 });
+  const again = makeWorld({ store });
+  assert.equal((await again.drain()).sent, 0);
+  again.now += LEASE_SECONDS + 1;
+  assert.equal((await again.drain()).sent, 2);
+  const [first, second] = [world.hooks[0], again.hooks[0]];
+  assert.equal(first.headers["webhook-id"], second.headers["webhook-id"]);
+  assert.equal(first.body, second.body);
+  assert.ok(world.lines.some((line) => line.event === "outbox_unavailable" && line.dest === "crm"));
+});
+
+test("two handlers on one outbox send everything once", async () => {
+  const one = makeWorld();
+  const two = makeWorld({ store: one.store });
+  await submitted(one, 0, 40);
+  await Promise.all([one.drain(), two.drain()]);
+  const ids = [...one.hooks, ...two.hooks].map((hook) => hook.headers["webhook-id"]);
+  assert.equal(new Set(ids).size, 40);
+  assert.equal(ids.length, 40);
+  assert.equal(one.mails.length + two.mails.length, 40);
+});
+
+test("a delivery that is refused for itself opens no breaker", async () => {
+  const world = makeWorld();
+  world.outcome = (dest) => (dest === "mail" ? sent(false, "450", { item: true }) : OK);
+  await submitted(world, 0, 7);
+  await world.drain();
+  world.outcome = () => OK;
+  await world.submit("plain", "email=b%40x.co");
+  await world.drain();
+  assert.deepEqual(world.mails.map((mail) => mail.headers.get("To")), ["b@x.co"]);
+});
+
+test("a 410 disables a destination until it is replayed", async () => {
+  const world = makeWorld();
+  world.outcome = (dest) => (dest === "mail" ? OK : sent(false, "410", { permanent: true, gone: true }));
+  await submitted(world, 0, 1);
+  await world.drain();
+  assert.deepEqual([...(await world.store.disabled())], ["crm"]);
+  await submitted(world, 1, 2);
+  await world.drain();
+  assert.equal(world.hooks.length, 1);
+  const dead = (await world.rows("outbox")).find((row) => row.state === "dead");
+  await world.store.retry(dead.id, world.now * 1000);
+  world.outcome = () => OK;
+  assert.equal((await world.drain()).sent, 2);
+});
+
+test("without a way to send mails they wait and count no attempt", async () => {
+  const world = makeWorld();
+  const way = world.runtime.deliverer.mail;
+  world.runtime.deliverer.mail = null;
+  await submitted(world, 0, 1);
+  assert.deepEqual(await world.drain(), { sent: 1, failed: 0 });
+  const waiting = (await world.rows("outbox")).filter((row) => row.dest === "mail");
+  assert.deepEqual(waiting.map((row) => [row.state, row.attempts]), [["due", 0]]);
+  world.runtime.deliverer.mail = way;
+  assert.equal((await world.drain()).sent, 1);
+});
+
+test("what is for a destination without its settings waits, and the log says so once", async () => {
+  const world = makeWorld({ open: undefined });
+  await submitted(world, 0, 1);
+  assert.deepEqual(await world.drain(), { sent: 1, failed: 0 });
+  const unset = world.lines.filter((line) => line.event === "destination_unset");
+  assert.equal(unset.length, 1);
+  assert.match(unset[0].hint, /CRM_URL is not set/);
+});
+
+test("an unexpected fault of one delivery is a failure of that one", async () => {
+  const world = makeWorld();
+  world.outcome = (dest) => {
+    if (dest === "crm") throw new RangeError("ana@x.co");
+    return OK;
+  };
+  await submitted(world, 0, 1);
+  assert.deepEqual(await world.drain(), { sent: 1, failed: 1 });
+  const codes = Object.fromEntries((await world.rows("outbox")).map((row) => [row.dest, row.last_code]));
+  assert.deepEqual(codes, { mail: "200", crm: "RangeError" });
+});
+
+test("a clock that is set back keeps nothing waiting", async () => {
+  const world = makeWorld();
+  world.outcome = onlyMail;
+  await submitted(world, 0, 5);
+  await world.drain();
+  await world.submit("plain", "email=b%40x.co");
+  world.now -= 86_400;
+  assert.equal((await world.drain()).sent, 1); // the mail; the breaker still waits its minute
+  world.outcome = () => OK;
+  world.now += PROBE_SECONDS;
+  await world.drain();
+  assert.deepEqual(new Set((await world.rows("outbox")).map((row) => row.state)), new Set(["done"]));
+});
+
+test("where the platform ends a drain soon, nothing is begun that it would cut off", async () => {
+  const world = makeWorld({ drainSeconds: 20 });
+  world.outcome = () => {
+    world.now += 8;
+    return OK;
+  };
+  await submitted(world, 0, 8);
+  const done = await world.drain();
+  assert.ok(done.sent < 8, `${done.sent} were sent`);
+  world.outcome = () => OK;
+  world.now += LEASE_SECONDS;
+  for (let turn = 0; turn < 4; turn += 1) await world.drain();
+  assert.deepEqual(new Set((await world.rows("outbox")).map((row) => row.state)), new Set(["done"]));
+});
+
+test("the log of deliveries names no owner's address", async () => {
+  const world = makeWorld({ forms: { plain: form("plain", { notify: ["email:boss@x.co"] }) } });
+  await submitted(world, 0, 1);
+  await world.drain();
+  const lines = world.lines.filter((line) => line.event === "delivery");
+  assert.deepEqual(lines.map((line) => [line.dest, line.ok, line.code]).sort(), [["email", true, "200"], ["mail", true, "200"]]);
+  assert.ok(!JSON.stringify(world.lines).includes("@"));
+});
