@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 HOSTS = ROOT / "tests" / "edge" / "hosts"
 ALPHABET = b"abcdefghijklmnopqrstuvwxyz"
 START_SECONDS = 60.0
-_READY = re.compile(rb"READY (http://[^\s/]+)")
+_READY = re.compile(rb"READY (http://[^\s/]+)/?\s")
 
 
 @dataclass(frozen=True)
@@ -76,36 +76,34 @@ def started(host: Host, folder: Path, store: str = "", more: Mapping[str, str] |
         "MAGNETGEN_SITE": str(site_folder(folder)), "MAGNETGEN_STORE": store, "NODE_NO_WARNINGS": "1", **host.env, **(more or {}),
     }  # fmt: skip
     command = [word.replace(str(ROOT), str(root)) for word in host.command]
-    with (folder / f"{host.name}.log").open("wb") as log:
+    path = folder / f"{host.name}.log"
+    with path.open("wb") as log:
         process = subprocess.Popen(
-            command, env=env, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, cwd=root, start_new_session=True
+            command, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=root, start_new_session=True
         )
         try:
-            yield _ready(process, folder / f"{host.name}.log") + "/api"
+            yield _ready(process, path) + "/api"
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(15)
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            if process.stdout:
-                process.stdout.close()
+            with suppress(ProcessLookupError):
+                # What it has started itself goes with it.
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
     """Wait for its READY line. Raises RuntimeError with what it said instead."""
-    assert process.stdout is not None
-    said, ends = b"", time.monotonic() + START_SECONDS
+    ends = time.monotonic() + START_SECONDS
     while time.monotonic() < ends:
-        if select.select([process.stdout], [], [], 0.2)[0]:
-            piece = os.read(process.stdout.fileno(), 65_536)
-            said += piece
-            if found := _READY.search(said):
-                return found[1].decode()
-            if not piece:
-                break
-    raise RuntimeError(f"{process.args!r} does not start: {(said + log.read_bytes())[-1500:].decode(errors='replace')}")
+        is_over = process.poll() is not None
+        if found := _READY.search(log.read_bytes()):
+            return found[1].decode()
+        if is_over:
+            break
+        time.sleep(0.05)
+    raise RuntimeError(f"{process.args!r} does not start: {log.read_bytes()[-1500:].decode(errors='replace')}")
 
 
 @contextmanager
