@@ -55,10 +55,11 @@ export class Deliverer {
       done.failed += part.failed;
     };
     for (;;) {
+      const wasBusy = running.size > 0;
       for (const [dest, group, until] of await this.taken(ends, running)) running.set(dest, count(dest, group, until));
-      if (!running.size) return done;
-      // Whichever has sent its batch may have more that is due.
-      await Promise.race(running.values());
+      // Whichever has sent its batch may have more that is due, also one that ended while this was looked for.
+      if (running.size) await Promise.race(running.values());
+      else if (!wasBusy) return done;
     }
   }
 
