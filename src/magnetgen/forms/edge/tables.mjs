@@ -256,8 +256,8 @@ function plainLead(row) {
 }
 
 function plainSubmission(row) {
-  const { email_key, lead, ...shown } = row;
-  return { ...shown, lead_id: lead };
+  const { id, form, lead, email_key, ...shown } = row;
+  return { id, form, lead_id: lead, ...shown };
 }
 
 function plainIdem(row) {
