@@ -75,7 +75,8 @@ class App:
     def _request(self, scope: MutableMapping[str, Any]) -> Request:
         headers: dict[str, str] = {}
         for raw_name, raw_value in scope["headers"]:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            # The white space around a value is no part of it (RFC 9110, 5.5), which not every server knows.
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip("\t ")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         peer = (scope.get("client") or ("", 0))[0]
         return Request(
