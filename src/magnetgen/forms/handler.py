@@ -316,7 +316,7 @@ def _page(ctx: Context, source: Mapping[str, object]) -> str:
         return re.split(r"[?#]", ctx.site.base_url.partition("://")[0] + "://" + _host(ctx.site.base_url) + path)[0]
     referrer = re.split(r"[?#]", ctx.header("referer") or "")[0]
     allowed = any(referrer == o or referrer.startswith(f"{o}/") for o in ctx.site.origins)
-    return referrer[:500] if allowed and referrer.isprintable() else ""
+    return referrer[:500] if allowed and re.fullmatch("[ -~]*", referrer) else ""
 
 
 def _host(url: str) -> str:

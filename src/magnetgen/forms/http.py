@@ -79,7 +79,16 @@ class Context:
         return self.random(16).hex()
 
     def header(self, name: str) -> str | None:
-        return self.request.headers.get(name)
+        return header_of(self.request, name)
+
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
+def header_of(request: Request, name: str) -> str | None:
+    """A header; an empty one is none, as on hosts that hand on none. Nor are other bytes than ASCII read alike by them."""
+    text = request.headers.get(name)
+    return _NOT_ASCII.sub("\ufffd", text) if text else None
 
 
 class Problem(Exception):
@@ -136,11 +145,11 @@ def text_of(site: Site, code: str) -> str:
 
 def wants_json(request: Request) -> bool:
     """JSON clients: `Accept` prefers it to HTML, or the body is JSON and `Accept` does not name HTML."""
-    accept = request.headers.get("accept", "").lower()
+    accept = (header_of(request, "accept") or "").lower()
     weights = _weights(accept)
     if _weight(weights, "application", "json") > _weight(weights, "text", "html"):
         return True
-    is_json = request.headers.get("content-type", "").lower().split(";")[0].strip() == "application/json"
+    is_json = (header_of(request, "content-type") or "").lower().split(";")[0].strip() == "application/json"
     return is_json and "text/html" not in weights
 
 

@@ -13,7 +13,7 @@ import { network } from "./network.mjs";
 import * as proof from "./proof.mjs";
 import { ACCEPTED, count, HELD, PRIVATE, QUARANTINED, StoreUnavailable, SUBMISSION } from "./records.mjs";
 import * as rules from "./rules.mjs";
-import { cut, isPrintable, partition, utf8, withoutPrefix } from "./text.mjs";
+import { cut, partition, utf8, withoutPrefix } from "./text.mjs";
 import * as tokens from "./tokens.mjs";
 import * as validate from "./validate.mjs";
 
@@ -276,5 +276,5 @@ function pageOf(ctx, source) {
   }
   const referrer = (header(ctx, "referer") ?? "").split(/[?#]/)[0];
   const isAllowed = [...ctx.site.origins].some((one) => referrer === one || referrer.startsWith(`${one}/`));
-  return isAllowed && isPrintable(referrer) ? cut(referrer, 500) : "";
+  return isAllowed && /^[ -~]*$/.test(referrer) ? cut(referrer, 500) : "";
 }

@@ -21,11 +21,13 @@ export function makeContext(site, keys, request, now, random) {
 
 /** A header of the request, or null. */
 export function header(ctx, name) {
-  return headerOf(ctx.request, name) ?? null;
+  return headerOf(ctx.request, name);
 }
 
+/** A header; an empty one is none, as on hosts that hand on none. Nor are other bytes than ASCII read alike by them. */
 function headerOf(request, name) {
-  return Object.hasOwn(request.headers, name) ? request.headers[name] : undefined;
+  const text = Object.hasOwn(request.headers, name) ? request.headers[name] : "";
+  return text === "" ? null : text.replace(/[^\0-\x7f]+/g, "\ufffd");
 }
 
 /** What goes out. `file`: {asset, start, length} that the host sends instead of a body; `code`: the problem's. */

@@ -69,11 +69,6 @@ function rank(unit) {
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
-/** Nothing in it but what can be seen, and spaces. */
-export function isPrintable(text) {
-  return !/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(text);
-}
-
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;" };
 
 /** A text for HTML, in attributes too. */
