@@ -26,7 +26,9 @@ from tests.edge.play import Note, Player
 from tests.edge.steps import Ask, Hook, Look, Step, Story
 
 SHRINKS = 300
-"""How often a story is played again to make it shorter."""
+"""How often a story is played again to make it shorter, at most,"""
+SHRINK_SECONDS = 60.0
+"""and for how long."""
 SHOWN = 4
 """Differences of one kind, and of one host, that are shown in full."""
 
@@ -119,13 +121,14 @@ def played(player: Player, story: Story) -> list[Note]:
 
 def shrunk(seen: Difference, judge: Player, other: Player) -> Difference:
     """The shortest story that was found in which they still differ in the same way."""
-    left = SHRINKS
+    left, ends = SHRINKS, time.monotonic() + SHRINK_SECONDS
 
     def differs(steps: Sequence[Step]) -> Difference | None:
         nonlocal left
         left -= 1
         story = replace(seen.story, steps=tuple(steps))
-        found = first(played(judge, story), played(other, story)) if left >= 0 and steps else None
+        is_over = left < 0 or time.monotonic() > ends
+        found = first(played(judge, story), played(other, story)) if steps and not is_over else None
         made = Difference(other.name, story, *found) if found else None
         return made if made and made.sort == seen.sort else None
 
