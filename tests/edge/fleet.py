@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -31,9 +30,7 @@ class Host:
     command: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     needs: str = ""
-    """`postgres`: MAGNETGEN_STORE is to name a database; `netlify`: Netlify's own tools have to be there."""
-    slow: float = 1.0
-    """About how many times as long as others it takes for a request."""
+    """`postgres`: MAGNETGEN_STORE is to name a database."""
 
 
 def _python(*more: str) -> tuple[str, ...]:
@@ -55,7 +52,7 @@ KNOWN = {
         Host("node", "JavaScript, Node, store in memory", _node("node.mjs")),
         Host("miniflare", "JavaScript, workerd (Miniflare), D1", _node("miniflare.mjs")),
         Host("blobs", "JavaScript, Node, Netlify's Blobs server", _node("blobs.mjs")),
-        Host("netlify", "JavaScript, Netlify's own runtime and Blobs", _node("netlify.mjs"), needs="netlify", slow=40),
+        Host("netlify", "JavaScript, Netlify's own runtime and Blobs", _python("tests.edge.hosts.netlify")),
     )
 }  # fmt: skip
 
@@ -134,6 +131,3 @@ def database(url: str) -> Iterator[str]:
     finally:
         server.close()
 
-
-def has_netlify() -> bool:
-    return (ROOT / "tests" / "tools" / "netlify" / "node_modules").is_dir() and shutil.which("node") is not None

@@ -139,7 +139,7 @@ ADMIN_BODIES = (
 )  # fmt: skip
 
 PATHS = (
-    "/", "", "//", "/forms", "/forms/", "/forms//plain", "/forms/plain/", "/forms/Plain", "/forms/pl%61in", "/forms/plain%00", "/forms/plain?x=1", "/forms/plain%3Fx", "/forms/plain%2F", "/forms/plain%20", "/forms/__proto__", "/forms/constructor", "/forms/toString",
+    "/", "//", "/forms", "/forms/", "/forms//plain", "/forms/plain/", "/forms/Plain", "/forms/pl%61in", "/forms/plain%00", "/forms/plain?x=1", "/forms/plain%3Fx", "/forms/plain%2F", "/forms/plain%20", "/forms/__proto__", "/forms/constructor", "/forms/toString",
     "/forms/%ff", "/forms/%", "/forms/%zz", "/forms/%e2%82%ac", "/forms/plain;a=b", "/forms/plain+", "/forms/-a", "/forms/" + "a" * 64, "/forms/" + "a" * 65, "/forms/plain\"", "/forms/plain|", "/forms/plain{}", "/forms/plain^`", "/forms/plain~", "/forms/a%2Fplain",
     "/healthz", "/healthz/", "/healthz?x", "/readyz", "/readyz?full", "/Healthz", "/confirm", "/confirm/", "/confirm//", "/unsubscribe/", "/download/", "/download/a/b", "/admin", "/admin/", "/admin/leads/", "/admin//leads", "/admin/nothing", "/admin/leads/search/x", "/admin/submissions/x/release",
     "/admin/submissions/" + "0" * 32 + "/release", "/admin/submissions/" + "F" * 32 + "/release", "/admin/outbox/" + "0" * 32 + "/retry", "/admin/outbox/" + "0" * 31 + "/retry", "/admin/constructor", "/admin/__proto__", "/constructor/x", "/__proto__/x", "/favicon.ico", "/robots.txt", "/%66orms/plain",
