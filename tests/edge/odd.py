@@ -293,7 +293,9 @@ class Teller:
         if kind < 6:
             body = json.dumps({"email": self.person()}).encode() if dice.random() < 0.7 else dice.choice(odd.ADMIN_BODIES)
             headers.append(("Content-Type", dice.choice((JSON,) * 5 + odd.TYPES)))
-            return Ask("POST", f"/admin/leads/{dice.choice(('search', 'search', 'erase'))}", tuple(headers), body)
+            # An erasure tells a destination of several leads in the same moment: which fails first is left open.
+            what = "search" if self.fails else dice.choice(("search", "search", "erase"))
+            return Ask("POST", f"/admin/leads/{what}", tuple(headers), body)
         if kind == 6:
             return Ask("POST", f"/admin/submissions/⟦sub:{dice.choice(('held', 'held', 'quarantined', 'accepted'))}:{dice.randrange(3)}⟧/release", tuple(headers))
         if self.fails:
