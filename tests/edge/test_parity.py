@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.edge import fleet, odd, parity
 from tests.edge.hosts.asgi import CHANGES
 from tests.edge.steps import Ask
@@ -31,6 +33,36 @@ def test_a_story_is_the_same_again() -> None:
 def test_the_same_handler_twice_shows_no_difference(tmp_path: Path) -> None:
     with fleet.fleet(["python", "python#2"], tmp_path) as bases:
         assert not faults(bases, 500)
+
+
+@pytest.mark.parametrize(("host", "requests"), [("node", 500), ("miniflare", 500), ("blobs", 80)])
+def test_javascript_does_as_python(host: str, requests: int, tmp_path: Path) -> None:
+    with fleet.fleet(["python", host], tmp_path) as bases:
+        assert not faults(bases, requests)
+
+
+RULES_OF_JAVASCRIPT = (
+    ("decode.mjs", "export const PAIRS_MAX = 100;", "export const PAIRS_MAX = 101;"),
+    ("validate.mjs", "export const SOURCE_MAX = 1024;", "export const SOURCE_MAX = 1000;"),
+    ("rules.mjs", "* 3_600_000", "* 3_500_000"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "rule", "instead"), RULES_OF_JAVASCRIPT, ids=lambda text: text.split(" ")[-1])
+def test_a_changed_rule_of_javascript_is_found(module: str, rule: str, instead: str, tmp_path: Path) -> None:
+    root = tmp_path / "changed"
+    shutil.copytree(ROOT / "src" / "magnetgen" / "forms", root / "src" / "magnetgen" / "forms")
+    shutil.copytree(fleet.HOSTS, root / "tests" / "edge" / "hosts")
+    path = root / "src" / "magnetgen" / "forms" / "edge" / module
+    text = path.read_text("utf-8")
+    assert rule in text
+    path.write_text(text.replace(rule, instead), "utf-8")
+    with (
+        fleet.fleet(["python"], tmp_path) as bases,
+        fleet.started(fleet.KNOWN["node"], root, root=root) as other,
+    ):
+        scores = parity.compare({**bases, "changed": other}, SEED, ENOUGH, stop=True)
+    assert scores["changed"].differences
 
 
 @pytest.mark.parametrize("changed", CHANGES)
