@@ -27,7 +27,7 @@ site: $(VENV)/.stamp-site ## Set up, and build this site into public/
 serve: $(VENV)/.stamp-site ## Set up, and show this site while it is written; ARGS="--port 9000"
 	$(BIN)/magnetgen serve $(if $(CI),,--open) $(ARGS)
 
-setup: $(VENV)/.stamp-test $(TOOLS)/node_modules/.stamp ## Get all that the tests need
+setup: $(VENV)/.stamp-test $(TOOLS)/node_modules/.stamp $(TOOLS)/netlify/node_modules/.stamp ## Get all that the tests need
 
 test: setup lint pytest ## Set up, and run every check
 
@@ -36,9 +36,9 @@ lint: $(VENV)/.stamp-test ## Ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# A tool that is missing is a failure here, never a skipped test.
+# A tool that is missing is a failure here, never a skipped test. The order of the files is that of tests/conftest.py.
 pytest: setup ## Only the tests; ARGS="-k word" chooses among them
-	REQUIRE_TOOLS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	REQUIRE_TOOLS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 golden: $(VENV)/.stamp-test ## Write the golden trees anew
 	$(BIN)/python tests/golden/update.py
@@ -63,7 +63,7 @@ edits: $(VENV)/.stamp-site .venv-bench/.stamp ## Time from saving a file to seei
 
 clean: ## Remove all that these commands have made, the packages too
 	rm -rf $(VENV) .venv-bench public .magnetgen/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf $(TOOLS)/node_modules $(TOOLS)/lighthouse/node_modules bench/node_modules
+	rm -rf $(TOOLS)/node_modules $(TOOLS)/lighthouse/node_modules $(TOOLS)/netlify/node_modules bench/node_modules
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than what it was made from, or is made again.
@@ -83,6 +83,11 @@ $(VENV)/.stamp-test: pyproject.toml constraints.txt scripts/setup-test.sh | $(BI
 
 $(TOOLS)/node_modules/.stamp: $(TOOLS)/package.json $(TOOLS)/package-lock.json | $(VENV)/.stamp-test
 	cd $(TOOLS) && npm ci --loglevel=error
+	@touch $@
+
+# Netlify's own runtime: 420 MB.
+$(TOOLS)/netlify/node_modules/.stamp: $(TOOLS)/netlify/package.json $(TOOLS)/netlify/package-lock.json | $(VENV)/.stamp-test
+	cd $(TOOLS)/netlify && npm ci --loglevel=error
 	@touch $@
 
 $(TOOLS)/lighthouse/node_modules/.stamp: $(TOOLS)/lighthouse/package.json | $(VENV)/.stamp-test

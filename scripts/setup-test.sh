@@ -1,7 +1,7 @@
 #!/bin/sh
 # Get from Debian's packages what is not there.
 #   setup-test.sh python [INTERPRETER]   a Python that can make virtual environments
-#   setup-test.sh tools                  what the tests drive: Chromium, Java, Node, PostgreSQL
+#   setup-test.sh tools                  what the tests drive: Chromium, Java, Node, PostgreSQL, nginx, Caddy
 # As root the packages are installed, otherwise they are named.
 set -eu
 
@@ -20,6 +20,13 @@ get() {
     apt-get install --no-install-recommends $*"
     echo "setup: installing $*" >&2
     export DEBIAN_FRONTEND=noninteractive
+    # No server starts only because tests need its program.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+        trap 'rm -f "$policy"' EXIT
+    fi
     apt-get update -qq || echo "setup: apt-get update failed; trying with the lists that are there" >&2
     apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
@@ -58,6 +65,11 @@ tools() {
     has node || missing="$missing nodejs"
     has npm || missing="$missing npm"
     has_postgres || missing="$missing postgresql"
+    has nginx || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
+    has caddy || missing="$missing caddy"
+    has openssl || missing="$missing openssl"
+    # systemd's checks of a unit run without systemd.
+    has systemd-analyze || missing="$missing systemd"
     # shellcheck disable=SC2086
     get $missing
     for tool in java node npm; do

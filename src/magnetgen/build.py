@@ -23,14 +23,17 @@ from magnetgen import (
     pages,
     plan,
     scan,
+    targets,
     theme,
     yamldoc,
 )
 from magnetgen.check import check_page, check_site
 from magnetgen.diagnostics import Diagnostic, Report, error
+from magnetgen.forms import files
 from magnetgen.model import MediaFile, Parsed
 from magnetgen.render import PAGE_JOBS, Rendered, Renderer
 from magnetgen.state import Options, Result, State, Validity
+from magnetgen.targets import hosting
 
 Progress = Callable[[str, int, int], None]
 """Told a stage's name, how much of it is done, and of how much."""
@@ -39,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 class Run(msgspec.Struct):
     """A good run of the pipeline, while its site is still locked. `changed`: output files that were written.
 
-    `forms`: forms.json, which is the caller's to write.
+    `forms`: forms.json, `product`: what the target adds beside the output; both are the caller's to write.
     """
 
     result: Result
@@ -49,6 +52,7 @@ class Run(msgspec.Struct):
     listed: dict[str, output.Listed]
     changed: list[str]
     forms: bytes
+    product: targets.Product = targets.Product()
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -67,8 +71,10 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
 
     def keep(done: Run) -> None:
         _write_forms(root, done.forms)
+        kept = hosting.write(root, options.target, done.product)
         site = done.renderer.plan
-        state.save(done.result, done.found, done.listed, Validity(site.since, site.until))
+        manifest = output.manifest_path(root, Path(done.result.out)).relative_to(root).as_posix()
+        state.save(done.result, done.found, done.listed, Validity(site.since, site.until), (manifest, *kept))
 
     result = run(root, options, state.out, state.now(), keep, progress=progress)
     return msgspec.structs.replace(result, seconds=time.perf_counter() - started)
@@ -120,6 +126,8 @@ def _run(
         publish = plan.Publish(now, options.drafts, options.future)
         site = plan.make(root, settings, parsed, files, publish, report)
         jobs.assign(site, report)
+        target = targets.find(options.target) if options.target else None
+        redirects = hosting.prepare(site, target) if target else ()
         renderer = Renderer(site, looks)
         report.extend(check_site(site, renderer.links))
         letters = mails.Mailroom(site, looks, renderer.links, report).compiled()
@@ -128,16 +136,20 @@ def _run(
         stage.discard()
         try:
             made = _make(renderer, stage, manifest, options, report, progress)
+            forms = b"" if report.fails(options.strict) else bundle.forms_json(renderer, letters)
+            product = targets.Product()
+            if target and forms:
+                product = hosting.make(target, site, stage, made, forms, redirects, report)
+                made += hosting.staged(stage, product, made)
             if report.fails(options.strict):
                 return _result(site, found, report)
             listed = {m.file: output.Listed(m.key, m.refs, m.size, m.mtime_ns, m.diagnostics) for m in made}
             changed = [m.file for m in made if m.changed]
-            forms = bundle.forms_json(renderer, letters)
             removed = output.commit(root, stage, manifest, output.Manifest(listed, renderer.keys.space), changed)
         finally:
             stage.discard()
         result = _result(site, found, report, out, len(changed), len(made) - len(changed), removed)
-        keep(Run(result, found, {p.source: p for p in parsed}, renderer, listed, changed, forms))
+        keep(Run(result, found, {p.source: p for p in parsed}, renderer, listed, changed, forms, product))
         return result
 
 
@@ -307,6 +319,6 @@ def _result(
 
 
 def _write_forms(root: Path, forms: bytes) -> None:
-    target = root / ".magnetgen" / bundle.FORMS_FILE
+    target = files.path(root, files.REAL.forms)
     if not target.is_file() or target.read_bytes() != forms:
         cache.write_atomically(target, forms)

@@ -13,7 +13,6 @@ from magnetgen.mails import Compiled
 from magnetgen.plan import Form, Plan
 from magnetgen.render import Renderer
 
-FORMS_FILE = "forms.json"
 _HANDLER_WORDS = {
     "required": "fault_required",
     "email": "fault_email",

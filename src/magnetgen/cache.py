@@ -232,7 +232,7 @@ def parallel(
     # Forked workers share the plan without a copy; no thread runs yet at this point of a build.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     gc.freeze()  # what is shared now is garbage to nobody: no collection touches it, so the kernel copies less
-    pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _start_worker, (make,))
+    pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _start_worker, (make, os.getpid()))
     try:
         for packed in pool.map(_run_chunk, chunks):
             results = decoder.decode(packed)
@@ -248,19 +248,22 @@ def parallel(
 _work: Callable[[Any], Any]
 
 
-def _start_worker(make: Callable[[], Callable[[Any], Any]]) -> None:
+def _start_worker(make: Callable[[], Callable[[Any], Any]], parent: int) -> None:
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C and ends the pool
-    _die_with_parent()
+    _die_with_parent(parent)
     _work = make()
 
 
-def _die_with_parent() -> None:
-    """A worker of a killed build must not go on writing into the next one's stage."""
+def _die_with_parent(parent: int) -> None:
+    """A worker of a killed build must not go on writing into the next one's stage, nor hold the site's lock."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        # Who was killed before that tells nobody any more, and the worker would wait for work for ever.
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def _run_chunk(items: Sequence[Any]) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from magnetgen import __version__
+from magnetgen import __version__, targets
 from magnetgen.leads.commands import leads
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def cli() -> None:
 @click.option("--strict", is_flag=True, help="Let warnings stop the build, as errors do.")
 @click.option("--clean", is_flag=True, help="Forget the cache and make everything anew.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Processes. [default: as many as processors]")
+@click.option("--target", type=click.Choice(targets.NAMES), help="Add what this host needs.")
 @click.option("--format", "style", type=click.Choice(["text", "json", "github"]), default="text", help="How to report.")
 @click.option("--quiet", is_flag=True, help="Only say what is wrong.")
 def build(site: Path, style: str, quiet: bool, jobs: int | None, strict: bool, **wishes: Any) -> None:
@@ -251,7 +252,8 @@ def handler(site: Path, host: str, port: int, workers: int) -> None:
     try:
         os.environ.update(settings.missing(site, os.environ))
         if os.environ.get("MAGNETGEN_TEST") != "1":
-            runtime.from_env(site).close()
+            # Only whether it can start: what is not set up, it says itself when it does.
+            runtime.from_env(site, tell=lambda _: None).close()
     except SiteFault as exc:
         click.echo(f"magnetgen: {exc}", err=True)
         sys.exit(USAGE)
@@ -308,6 +310,9 @@ def _serving(run: Callable[[Any], None]) -> None:
     except program.PortTakenError as exc:
         free = f": --port {exc.free} is free" if exc.free else ": choose another with --port"
         raise click.UsageError(f"something else listens on port {exc.port}{free}") from None
+    except program.ShownAlreadyError as exc:
+        where = f" at {exc.address}: open that" if exc.address else ": use that"
+        raise click.UsageError(f"another magnetgen serve shows this site already{where}, or stop it first") from None
     except (ValueError, SiteFault) as exc:
         raise click.UsageError(str(exc)) from None
     except OSError as exc:
@@ -360,9 +365,12 @@ def _end_in_order() -> None:
 @click.option("--no-browser", is_flag=True, help="Only say the address.")
 def open_leads(site: Path, preview: bool, port: int, no_browser: bool) -> None:
     """Show the leads as a page in the browser, on this machine only."""
-    file = site / ".magnetgen" / ("preview.sqlite3" if preview else "leads.sqlite3")
-    store = None if preview else os.environ.get("MAGNETGEN_STORE") or f"sqlite:///{file.absolute()}"
-    if (store is None or store.startswith("sqlite:///" + str(file.absolute()))) and not file.is_file():
+    from magnetgen.forms import files
+
+    names = files.of(preview)
+    file, default = files.path(site, names.store), files.store_url(site, names)
+    store = None if preview else os.environ.get("MAGNETGEN_STORE") or default
+    if store in (None, default) and not file.is_file():
         click.echo(f"No leads yet: {file} is not there.")
         return
     _serving(lambda program: program.open_inbox(site, store, port, not no_browser))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from magnetgen import yamldoc
 from magnetgen.diagnostics import Diagnostic, Span, error
@@ -167,6 +167,21 @@ class Feed(Strict):
 class Build(Strict):
     out: str = "public"
     """Output folder, relative to the site."""
+    csp: dict[str, list[str]] = {}
+    """What pages may load besides what is found in them, by directive: `{font-src: ["https://fonts.example.com"]}`."""
+
+    @field_validator("csp")
+    @classmethod
+    def _sources(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for directive, sources in value.items():
+            if not re.fullmatch(r"[a-z]+(-[a-z]+)*", directive) or directive == "default-src":
+                hint = "a directive is script-src, style-src, img-src, font-src, media-src, connect-src, frame-src, …"
+                raise refuse("csp-source", f'"{directive}" is no directive that can be added to', hint, directive)
+            for source in sources:
+                if source in ("'unsafe-inline'", "'unsafe-eval'", "*") or not re.fullmatch(r"[^\s;,\"<>]+", source):
+                    hint = "write an origin such as https://fonts.example.com"
+                    raise refuse("csp-source", f'"{source}" cannot be allowed', hint, directive)
+        return value
 
 
 class Seo(Strict):

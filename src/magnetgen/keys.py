@@ -129,5 +129,5 @@ class Keys:
         for name, block in sorted(plan.blocks.items()):
             state.update(name.encode() + block.digest + self._refs(block))
         state.update(repr([self._links.site(cta.url).url for cta in plan.config.ctas.values()]).encode())
-        state.update(repr((plan.card_for(None), plan.preview)).encode())
+        state.update(repr((plan.card_for(None), plan.preview, plan.page_policy)).encode())
         return state.digest()

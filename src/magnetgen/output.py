@@ -78,6 +78,10 @@ class Stage:
         self.fresh = not out.exists()
         self.folder = out.with_name(f".{out.name}{_STAGE}") if self.fresh else out / _STAGE
 
+    def path_of(self, made: Made) -> Path:
+        """Where an output lies until it is moved."""
+        return (self.folder if made.changed else self.out) / made.file
+
     def put(self, file: str, data: bytes) -> tuple[int, int, bool]:
         """Stage a file if it differs from the one in place. (size, mtime_ns, changed)."""
         if self.dry:

@@ -18,6 +18,7 @@ from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
 from magnetgen.model import Mail, MediaFile, Page, Parsed, Skipped
+from magnetgen.policy import Sources
 from magnetgen.text import fold
 from magnetgen.text import quote_path as quote
 
@@ -94,7 +95,10 @@ class Job(Struct, frozen=True):
 
 
 class Plan(Struct):
-    """Everything that rendering needs to know beyond a page's own text."""
+    """Everything that rendering needs to know beyond a page's own text.
+
+    page_policy: where pages carry their Content-Security-Policy themselves, what it allows besides what they need.
+    """
 
     root: Path
     config: SiteConfig
@@ -120,6 +124,7 @@ class Plan(Struct):
     until: float | None = None
     positions: dict[str, dict[str, int]] = {}
     preview: bool = False
+    page_policy: Sources | None = None
     memo: dict[str, dict[str, Any]] = {}
 
     def url(self, path: str) -> str:

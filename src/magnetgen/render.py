@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
-from magnetgen import markdown, places, sections, seo
+from magnetgen import markdown, places, policy, sections, seo
 from magnetgen.body import Body, Text, absolute
 from magnetgen.capture import Capture
 from magnetgen.diagnostics import Diagnostic, warning
@@ -77,6 +77,8 @@ class Renderer:
             if not self.theme.is_to_blame(exc):
                 raise
             return Rendered("", (*found, self.theme.fault(exc, job.source or job.path)))
+        if self.plan.page_policy is not None:
+            html = policy.into_page(html, self.plan.config.origin, self.plan.page_policy)
         return Rendered(html, tuple(found), str(view.head.jsonld))
 
     def feed_content(self, page: Page) -> str:

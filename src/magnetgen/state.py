@@ -16,6 +16,7 @@ import msgspec
 from magnetgen import scan
 from magnetgen.cache import code_stamp, default_jobs, granularity, load, now_ns, write_checked
 from magnetgen.diagnostics import ERROR, Diagnostic
+from magnetgen.forms import files as named
 from magnetgen.model import Skipped
 
 
@@ -28,6 +29,7 @@ class Options(msgspec.Struct, frozen=True):
     future: bool = False
     strict: bool = False
     clean: bool = False
+    target: str | None = None
     jobs: int = msgspec.field(default_factory=default_jobs)
     now: float | None = None
 
@@ -61,11 +63,15 @@ class Validity(msgspec.Struct, frozen=True):
 
 
 class _Saved(msgspec.Struct):
-    """A finished build: digests of what went in and came out, and when it holds. `out` as the file system spells it."""
+    """A finished build: digests of what went in and came out, and when it holds. `out` as the file system spells it.
+
+    beside: what else must be as it was left, relative to the site.
+    """
 
     inputs: bytes
     out: bytes
     files: tuple[str, ...]
+    beside: tuple[str, ...]
     outputs: bytes
     valid: Validity
     result: Result
@@ -80,7 +86,7 @@ class State:
         # The shell says --out relative to where it stands.
         out = os.path.abspath(options.out) if options.out else None  # noqa: PTH100
         self._out = out
-        wishes = (out, options.base_url, options.drafts, options.future, options.strict)
+        wishes = (out, options.base_url, options.drafts, options.future, options.strict, options.target)
         name = blake2b(repr(wishes).encode(errors="surrogateescape"), digest_size=6).hexdigest()
         self._file = root / ".magnetgen" / "cache" / f"state-{name}.mpk"
         self._started_ns = now_ns()
@@ -96,7 +102,9 @@ class State:
         if saved is None or not saved.valid.holds(self.now()):
             return None
         out = Path(os.fsdecode(saved.out))
-        if self._inputs(scan.site(self._root)) != saved.inputs or self._outputs(out, saved.files) != saved.outputs:
+        if self._inputs(scan.site(self._root)) != saved.inputs:
+            return None
+        if self._outputs(out, saved.files, saved.beside) != saved.outputs:
             return None
         count = saved.result.written + saved.result.unchanged
         seconds = (now_ns() - self._started_ns) / 1e9
@@ -108,7 +116,14 @@ class State:
         """Seconds since the epoch, as the build is to see them."""
         return self._options.now if self._options.now is not None else time.time()
 
-    def save(self, result: Result, found: scan.Scan, outputs: Mapping[str, object], valid: Validity) -> None:
+    def save(
+        self,
+        result: Result,
+        found: scan.Scan,
+        outputs: Mapping[str, object],
+        valid: Validity,
+        beside: tuple[str, ...] = (),
+    ) -> None:
         """Remember a good build of what was `found`; not if it changed so shortly before that its time cannot tell."""
         inputs = self._inputs(found, recent_ns=self._started_ns)
         if inputs is None:
@@ -116,7 +131,8 @@ class State:
             return
         out, files = Path(result.out), tuple(outputs)
         kept = msgspec.structs.replace(result, out="")
-        saved = _Saved(inputs, os.fsencode(out), files, self._outputs(out, files), valid, kept)
+        outputs_now = self._outputs(out, files, beside)
+        saved = _Saved(inputs, os.fsencode(out), files, beside, outputs_now, valid, kept)
         write_checked(self._file, msgspec.msgpack.encode(saved))
 
     def _inputs(self, found: scan.Scan, recent_ns: int | None = None) -> bytes | None:
@@ -137,17 +153,17 @@ class State:
             return None
         return state.digest()
 
-    def _outputs(self, out: Path, files: Iterable[str]) -> bytes:
+    def _outputs(self, out: Path, files: Iterable[str], beside: Iterable[str]) -> bytes:
         """A digest of the output files' sizes and times as they lie there."""
         state = blake2b(digest_size=16)
-        base = f"{out}/"
-        for file in files:
+        inside, root = f"{out}/", f"{self._root}/"
+        for path in (*(inside + file for file in files), *(root + file for file in beside)):
             try:
-                info = os.stat(base + file)
+                info = os.stat(path)
             except OSError:
                 state.update(b"missing")
                 continue
             state.update(b"%d %d " % (info.st_size, info.st_mtime_ns))
-        forms = self._root / ".magnetgen" / "forms.json"
+        forms = named.path(self._root, named.REAL.forms)
         state.update(str(forms.stat().st_mtime_ns if forms.is_file() else 0).encode())
         return state.digest()

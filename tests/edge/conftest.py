@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ class Host:
 
 HOSTS = {
     "node": Host("node.mjs"),
+    "blobs": Host("blobs.mjs"),
+    "miniflare": Host("miniflare.mjs", (("PYTHON", sys.executable),)),
 }
 """Every host that runs the contract's vectors, by name."""
 

@@ -65,8 +65,7 @@ def _forms() -> dict[str, Any]:
 
 _ASSETS = {
     "book": {"file": "content/magnets/book.txt", "name": "The bóok, v1 (2).txt", "size": 26, "sha256": "ab" * 32},
-    "cloud": {"file": "content/magnets/x.pdf", "name": "x.pdf", "size": 9, "sha256": "cd" * 32,
-              "url": "https://files.example/x.pdf?signed=1"},
+    "cloud": {"file": "content/magnets/book.txt", "name": "x.PDF", "size": 26, "sha256": "cd" * 32},
     "lost": {"file": "content/magnets/lost.bin", "name": "lost.bin", "size": 3, "sha256": "ef" * 32},
 }  # fmt: skip
 

@@ -1,14 +1,16 @@
-"""Killed at any moment: each file is the old or the new one, and the next build is right and leaves nothing over."""
+"""Killed at a random moment: each file is the old or the new one, and the next build is right and leaves nothing over.
+
+At every moment: test_kill_moments.
+"""
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, page
+from magnetgen import cache
+from tests.conftest import page
 from tests.fault.killer import visible
 from tests.fault.tools import (
     DEADLINE,
@@ -37,33 +40,6 @@ from tests.fault.tools import (
 KILLS = int(os.environ.get("MAGNETGEN_KILLS", "12"))
 MANY = 450
 """More pages than cache.PARALLEL_FROM."""
-
-
-def _killer(*args: str) -> dict[str, Any]:
-    env = environment()
-    env["PYTHONPATH"] = f"{env['PYTHONPATH']}{os.pathsep}{ROOT}"
-    done = subprocess.run([sys.executable, "-m", "tests.fault.killer", *args], env=env, capture_output=True, text=True,
-                          check=False, cwd=ROOT, timeout=600)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.parametrize("scenario", ["first build", "into an empty folder", "rebuild", "rebuild without a cache"])
-def test_killed_at_every_single_change_on_disk(scenario: str) -> None:
-    found = _killer(scenario)
-    assert found["points"] > 20
-    shown = "\n".join(f"{at}: {'; '.join(wrong)[:400]}" for at, wrong in found["wrong"].items())
-    assert not found["wrong"], f"of {found['points']} moments, {len(found['wrong'])} are wrong:\n{shown}"
-
-
-def test_the_oracle_sees_a_torn_file() -> None:
-    """The control: with writes in place, in two halves, some moment must be seen as torn."""
-    found = _killer("rebuild", "torn")
-    assert any(message.startswith("torn: ") for wrong in found["wrong"].values() for message in wrong)
-
-
-# --- a real process, at random moments -------------------------------------------------------------------------------
 
 
 class Case:
@@ -176,6 +152,19 @@ def test_a_killed_workers_build_fails_or_ends_but_does_not_hang(parallel: Case) 
     assert "Traceback" not in said
     assert not parallel.torn()
     assert not parallel.after()
+
+
+def test_a_worker_whose_build_was_killed_before_it_began_ends() -> None:
+    """It had not yet asked to be told of that, and would wait for work with the site's lock in its hands."""
+    context = multiprocessing.get_context("fork")
+    gone = context.Process(target=lambda: None)
+    gone.start()
+    gone.join()
+    for parent, code in ((gone.pid, 1), (os.getpid(), 0)):
+        worker = context.Process(target=cache._start_worker, args=(lambda: len, parent))
+        worker.start()
+        worker.join(DEADLINE)
+        assert worker.exitcode == code
 
 
 def _builds_at_once(case: Case, count: int) -> list[tuple[int, str]]:

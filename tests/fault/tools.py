@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 from magnetgen.build import build
 from magnetgen.state import Options, Result
 from tests.conftest import NOW, ROOT, Site, page
+from tests.fault.forks import Forks
 
 Tree = dict[str, bytes]
 """Every file's bytes by its path below a folder."""
@@ -269,12 +271,20 @@ def environment(**more: str) -> dict[str, str]:
     return {**base, "SOURCE_DATE_EPOCH": str(int(NOW)), **more}
 
 
+@functools.cache
+def _forks() -> Forks:
+    env = environment()
+    return Forks({**env, "PYTHONPATH": f"{env['PYTHONPATH']}{os.pathsep}{ROOT}"})
+
+
 def command(*args: object) -> list[str]:
     return [sys.executable, "-m", "magnetgen", "build", *map(str, args)]
 
 
 def run(*args: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, **more: Any) -> Any:
-    """`magnetgen build ARGS` as a process of its own."""
+    """`magnetgen build ARGS` as a process of its own; a fork (forks.py) where nothing is asked of its surroundings."""
+    if cwd is None and env is None and not more:
+        return _forks().build([str(arg) for arg in args], DEADLINE)
     return subprocess.run(
         command(*args), cwd=cwd, env=env or environment(), capture_output=True, text=True, errors="replace",
         timeout=DEADLINE, check=False, **more,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from magnetgen.forms import runtime, settings, tokens
+from magnetgen.forms import files, runtime, settings, tokens
 from magnetgen.forms.records import LeadQuery
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store.sqlite import SqliteStore
@@ -58,7 +58,7 @@ def test_secrets_are_printed_or_saved_once(site: Path) -> None:
     made = dict(line.split("=", 1) for line in printed.splitlines())
     assert tokens.parse_keys(made).admin == made["MAGNETGEN_ADMIN_TOKEN"]
     assert magnetgen("secrets", "--save", "--site", str(site)).returncode == 0
-    path = settings.path_of(site)
+    path = files.path(site, files.REAL.secrets)
     before = path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600 and tokens.parse_keys(settings.missing(site, {}))
     assert magnetgen("secrets", "--save", "--site", str(site)).returncode == 2
@@ -135,6 +135,17 @@ def test_a_handler_takes_leads_and_stops_cleanly(site: Path) -> None:
     store = SqliteStore(site / ".magnetgen" / "leads.sqlite3")
     assert [lead.email for lead in store.leads(LeadQuery())] == ["a@x.co"]
     store.close()
+
+
+def test_what_is_not_set_up_is_said_once(site: Path) -> None:
+    server = Server(site, tokens.make_secrets())
+    server.stop()
+    lines = [json.loads(line) for line in (site / "log").read_text().splitlines()]
+    hints = [line["hint"] for line in lines if line["event"] == "not_set_up"]
+    assert hints == [
+        "mails wait in the outbox: neither MAGNETGEN_SMTP_URL nor MAGNETGEN_MAIL_PROVIDER is set",
+        "what is for the destination crm waits in the outbox: CRM_URL is not set",
+    ]
 
 
 def test_two_workers_share_one_store(site: Path) -> None:

@@ -127,6 +127,13 @@ def test_the_owner_can_reply_to_a_lead(service: Service, name: str, key: str, wa
     assert "auto-generated" in str(body) and "List-Unsubscribe" not in str(body)
 
 
+@pytest.mark.parametrize("letters", ["e", "ж", "🎈"])
+def test_lines_end_alike_whatever_the_letters_are(service: Service, letters: str) -> None:
+    provider("resend", service).send(message(first_name=letters * 90))
+    sent = service.got[0].json
+    assert (sent["text"], sent["html"]) == (f"Text {letters * 90}\n", f"<p>{letters * 90}</p>\n")
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_attempt_carries_the_same_id(service: Service, name: str) -> None:
     made = provider(name, service)

@@ -336,6 +336,21 @@ def test_an_erasure_empties_the_write_ahead_log_too(tmp_path: Path, monkeypatch:
     world.close()
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("2026-05-28", 200), ("2026-05-28T20:26:40", 200), ("2026-05-28T22:26:40.000%2B02:00", 200), ("2026-05-28T20:26:40.001Z", 200),
+        ("20260528", 200), ("2026-W22-4", 400), ("2026-05-28T20", 400), ("2026-05-28T22:26:40+02:00", 400), ("2026-02-30", 400),
+    ],
+)  # fmt: skip
+def test_leads_since_a_date_in_the_one_form_that_every_handler_reads(world: World, asked: str, status: int) -> None:
+    world.submit("plain", "email=ana%40x.co&_mg_t=9000")
+    found = world.request("GET", f"/admin/leads?since={asked}", authorization=f"Bearer {KEYS.admin}")
+    assert found.status == status
+    if status == 200:
+        assert len(json.loads(found.body)["leads"]) == (0 if asked.endswith(".001Z") else 1)
+
+
 def test_a_lead_that_was_held_for_a_while_is_new_when_it_is_released(world: World) -> None:
     world.submit("plain", "email=late%40x.co&_mg_t=1")
     held = world.rows("submissions")[0]

@@ -82,6 +82,17 @@ def test_fields(pairs: list[tuple[str, str]], found: dict[str, str]) -> None:
     assert codes("all", *pairs) == found
 
 
+@pytest.mark.parametrize(
+    ("pattern", "value", "fits"),
+    [(r"\d{4}", "1234", True), (r"\d{4}", "١٢٣٤", False), (r"\w+", "Ana_1", True), (r"\w+", "Äna", False)],
+)
+def test_a_patterns_digits_and_letters_are_those_of_ascii_as_in_browsers(pattern: str, value: str, fits: bool) -> None:
+    field = {"name": "code", "type": "text", "pattern": pattern, "max": 20}
+    spec = site.from_data(document({"x": form(name="x", fields=[field])})).forms["x"].spec
+    found = validate.check(spec, validate.clean(spec, [("code", value)]))
+    assert [fault.code for fault in found.faults] == ([] if fits else ["pattern"])
+
+
 def test_values_are_cleaned_and_undeclared_names_dropped() -> None:
     found = checked(
         "all",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from magnetgen.forms import settings, tokens
+from magnetgen.forms import files, settings, tokens
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.webhooks import HttpPoster
 from magnetgen.preview.deliveries import SECRET
@@ -214,7 +214,7 @@ def test_a_forgotten_lead_begins_anew(world: World, form: str, lead: dict[str, s
     kept = (world.site.root / ".magnetgen" / "preview-requests").glob("*.json")
     assert not any(lead["email"] in file.read_text("utf-8") for file in kept)
     assert world.ask("GET", found["page"]).status == 404
-    assert lead["email"].encode() not in (world.site.root / ".magnetgen" / "preview.sqlite3").read_bytes()
+    assert lead["email"].encode() not in files.path(world.site.root, files.PREVIEW.store).read_bytes()
 
 
 def test_a_held_one_can_be_forgotten(world: World) -> None:
@@ -232,14 +232,14 @@ def test_leads_mails_and_keys_outlive_the_preview(tmp_path: Path) -> None:
         world.submit("guide", **ANA)
         world.link("confirm")
         world.settled()
-        first = (site.root / ".magnetgen" / "preview-secrets").read_bytes()
+        first = files.path(site.root, files.PREVIEW.secrets).read_bytes()
     with served(site) as world:
         assert world.funnel.counts() == {"leads": 1, "mails": 1, "held": 0, "dead": 0}
         token = world.link("confirm").rsplit("/", 1)[1]
         assert world.post(f"{world.origin}/api/confirm/{token}").status == 303
-    secrets = site.root / ".magnetgen" / "preview-secrets"
+    secrets = files.path(site.root, files.PREVIEW.secrets)
     assert secrets.read_bytes() == first and stat.S_IMODE(secrets.stat().st_mode) == 0o600
-    keys = tokens.parse_keys(settings.missing(site.root, {}, settings.PREVIEW_FILE))
+    keys = tokens.parse_keys(settings.missing(site.root, {}, files.PREVIEW))
     assert len(keys.admin) >= tokens.ADMIN_MIN
     assert (site.root / ".magnetgen" / ".gitignore").read_text() == "*\n"
     assert stat.S_IMODE((site.root / ".magnetgen" / "preview-mail").stat().st_mode) == 0o700
@@ -247,7 +247,7 @@ def test_leads_mails_and_keys_outlive_the_preview(tmp_path: Path) -> None:
 
 def test_the_owner_may_ask_the_preview_like_any_handler(world: World) -> None:
     world.submit("letters", **CY)
-    found = settings.missing(world.site.root, {}, settings.PREVIEW_FILE)
+    found = settings.missing(world.site.root, {}, files.PREVIEW)
     bearer = f"Bearer {found['MAGNETGEN_ADMIN_TOKEN']}"
     answer = world.ask("GET", "/api/admin/leads", authorization=bearer)
     assert [lead["email"] for lead in json.loads(answer.text)["leads"]] == ["cy@example.com"]

@@ -15,15 +15,18 @@ import pytest
 from markupsafe import escape
 from starlette.requests import Request
 
+from magnetgen.forms import files
 from magnetgen.forms.records import Lead, Submission
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store.sqlite import SqliteStore
 from magnetgen.preview import inbox_words, mailbox
+from magnetgen.preview.guard import Guard
 from magnetgen.preview.inbox import inbox_app, same_origin
 from magnetgen.preview.mailbox import Shelf, framed, linked
 from tests.preview.test_funnel_world import World, call, request, running, served, write_site
 
 ID = "0123456789abcdef" * 2
+HERE = Guard("127.0.0.1", 80)
 HOSTILE = {
     "script": "<script>document.title='broken'</script>",
     "attribute": "\"'><img src=x onerror=document.title='broken'>",
@@ -127,7 +130,7 @@ def test_the_origin_is_that_of_the_address() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/mail/..%2f..%2fpreview-secrets", "/mail/preview-secrets", f"/mail/000000000000000-00000-{ID}.eml",
+    [f"/mail/..%2f..%2f{files.PREVIEW.secrets}", f"/mail/{files.PREVIEW.secrets}", f"/mail/000000000000000-00000-{ID}.eml",
      f"/mail/{ID}/html", f"/leads/{ID}", "/leads/x", f"/deliveries/{ID}", "/inbox/..%2finbox.py", "/inbox/x.css"],
 )  # fmt: skip
 def test_what_is_not_there_is_not_found(world: World, path: str) -> None:
@@ -189,10 +192,14 @@ def real(tmp_path: Path) -> Iterator[World]:
     with served(write_site(tmp_path / "site")) as world:
         fill(world)
     root = tmp_path / "site" / ".magnetgen"
-    (root / "preview.sqlite3").rename(root / "leads.sqlite3")
+    (root / files.PREVIEW.store).rename(root / files.REAL.store)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        app = inbox_app(tmp_path / "site", f"sqlite:///{root / 'leads.sqlite3'}")
+        app = inbox_app(
+            tmp_path / "site",
+            files.store_url(tmp_path / "site", files.REAL),
+            Guard("127.0.0.1", listening.getsockname()[1]),
+        )
         with running(app, listening):
             yield World(world.site, world.funnel, listening.getsockname()[1])
 
@@ -221,7 +228,7 @@ def test_a_real_lead_is_released_retried_and_erased(real: World) -> None:
     assert "Erase for good" in real.get(lead["page"])
     assert "done=erased" in real.press(f"/leads/{lead['id']}/forget").location
     assert "held@example.com" not in real.get("/_magnetgen/leads")
-    store = SqliteStore(real.site.root / ".magnetgen" / "leads.sqlite3")
+    store = SqliteStore(files.path(real.site.root, files.REAL.store))
     try:
         assert [row["reason"] for row in store.dump()["suppression"]] == ["erased"], "a real erasure is remembered"
     finally:
@@ -234,9 +241,10 @@ def test_a_real_lead_is_released_retried_and_erased(real: World) -> None:
         ("localhost:{}", 200),
         ("127.0.0.1:{}", 200),
         ("[::1]:{}", 200),
-        ("evil.example:{}", 400),
-        ("[::1", 400),
-        ("", 400),
+        ("evil.example:{}", 421),
+        ("[::1", 421),
+        ("", 421),
+        ("127.0.0.1:1", 421),
     ],
 )
 def test_the_inbox_answers_this_machine_only(real: World, host: str, status: int) -> None:
@@ -246,17 +254,17 @@ def test_the_inbox_answers_this_machine_only(real: World, host: str, status: int
 def test_the_previews_inbox_alone(tmp_path: Path) -> None:
     with served(write_site(tmp_path / "site")) as world:
         fill(world)
-    app = inbox_app(tmp_path / "site")
+    app = inbox_app(tmp_path / "site", None, HERE)
     status, _, body = asyncio.run(call(app, request({"host": "localhost"}, "/_magnetgen/mail", "GET")))
     assert status == 200 and b"Please confirm your address" in body
 
 
 def test_a_site_that_was_never_built(tmp_path: Path) -> None:
-    app = inbox_app(tmp_path)
+    app = inbox_app(tmp_path, None, HERE)
     status, _, body = asyncio.run(call(app, request({"host": "localhost"}, "/_magnetgen/leads", "GET")))
     assert status == 200 and b"There is no built form" in body
     with pytest.raises(SiteFault):
-        inbox_app(tmp_path, "mysql://x")
+        inbox_app(tmp_path, "mysql://x", HERE)
 
 
 # Small parts

@@ -215,6 +215,22 @@ def test_builds_are_told_as_they_come(site: Site) -> None:
         process.says(" 1 error; 3 warnings: the preview stays as it was")
 
 
+def test_a_first_build_with_errors_says_what_there_is_to_see(site: Site) -> None:
+    broken = page(layuot="page")
+    fill(site).write("content/broken.md", broken)
+    with previewing(site.root) as process:
+        process.says(" 1 error; 3 warnings: nothing to see until that is mended")
+        assert process.ask("/about/").status == 503
+        site.delete("content/broken.md")
+        until(lambda: process.ask("/about/").status == 200)
+        before = len(process.lines)
+        site.write("content/broken.md", broken)
+        process.says(" 1 error; 3 warnings: the preview stays as it was", before)
+    with previewing(site.root) as process:
+        process.says(" 1 error; 3 warnings: the preview is what it was the last time")
+        assert process.ask("/about/").status == 200
+
+
 def test_settings_a_new_folder_and_templates_are_seen(site: Site) -> None:
     with previewing(fill(site).root) as process, process.events() as events:
         events.next("state")
@@ -306,6 +322,18 @@ def test_a_port_that_is_taken(site: Site) -> None:
     assert done.returncode == 2
     assert re.search(rf"something else listens on port {port}: --port \d+ is free", done.stderr)
     assert "Traceback" not in done.stderr
+
+
+def test_a_site_is_shown_once_at_a_time(site: Site) -> None:
+    with previewing(fill(site).root) as process:
+        done = serve("--site", site.root, "--port", "0")
+        assert done.returncode == 2
+        assert f"another magnetgen serve shows this site already at {process.origin}: open that, or stop" in done.stderr
+        assert "Traceback" not in done.stderr
+        process.process.kill()
+        process.process.wait()
+    with previewing(site.root) as process:
+        assert process.ask("/about/").status == 200, "the lock went with the process"
 
 
 def test_a_folder_without_settings_says_what_a_build_says(tmp_path: Path) -> None:

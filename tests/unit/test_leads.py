@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from magnetgen.cli import cli
-from magnetgen.forms import settings, tokens
+from magnetgen.forms import files, settings, tokens
 from magnetgen.forms.mail import Sent
 from magnetgen.leads.terminal import visible, width
 from tests.conftest import ROOT
@@ -368,7 +368,10 @@ def test_send_sends_as_the_handler_would(full: Lab) -> None:
     given_up(full)
     done = full.run("replay", "--dead", "--send")
     assert done.exit_code == 0 and "0 sent." in done.stdout
-    assert "destination crm waits in the outbox: CRM_URL is not set" in done.stderr
+    assert [line for line in done.stderr.splitlines() if "waits in the outbox: " in line or "mails wait" in line] == [
+        "magnetgen: mails wait in the outbox: neither MAGNETGEN_SMTP_URL nor MAGNETGEN_MAIL_PROVIDER is set",
+        "magnetgen: what is for the destination crm waits in the outbox: CRM_URL is not set",
+    ]
     assert full.run("list", "--preview", "--limit", "1").exit_code == 0
     assert full.run("replay", "--preview", "--send").exit_code == 2
 
@@ -404,7 +407,7 @@ def test_stats_count_people_once_and_downloads(lab: Lab) -> None:
 
 
 def test_the_next_command_is_for_the_same_store(full: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    (full.state / "leads.sqlite3").rename(full.state / "preview.sqlite3")
+    (full.state / files.REAL.store).rename(full.state / files.PREVIEW.store)
     monkeypatch.chdir(full.site)
     assert run("list", "--preview").stdout.endswith("1 held: magnetgen leads list --status held --preview\n")
     held = run("list", "--status", "held", "--preview").stdout
@@ -426,7 +429,7 @@ def test_without_a_store_nothing_is_made(tmp_path: Path, words: list[str], previ
 
 
 def test_a_bare_store_is_enough_to_read(full: Lab) -> None:
-    for name in ("forms.json", "secrets"):
+    for name in (files.REAL.forms, files.REAL.secrets):
         (full.state / name).unlink()
     assert len(full.json("list")["leads"]) == 4
     assert full.run("export").exit_code == full.run("stats").exit_code == full.run("replay").exit_code == 0
@@ -435,10 +438,11 @@ def test_a_bare_store_is_enough_to_read(full: Lab) -> None:
 
 
 def test_the_preview_has_its_own_store_and_keys(full: Lab) -> None:
-    for before, after in (("leads.sqlite3", "preview.sqlite3"), ("secrets", "preview-secrets")):
+    real, preview = files.REAL, files.PREVIEW
+    for before, after in ((real.store, preview.store), (real.secrets, preview.secrets)):
         (full.state / before).rename(full.state / after)
     assert full.run("show", "ana@example.com", "--preview").exit_code == 0
-    assert not (full.state / "leads.sqlite3").exists()
+    assert not (full.state / real.store).exists()
     assert full.run("list").stdout.startswith("There are no leads yet")
 
 

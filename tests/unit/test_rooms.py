@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "src" / "magnetgen"
 
 ROWS = {
-    "client": 0, "colors": 0, "diagnostics": 0, "mailtext": 0, "text": 0, "views": 0,
+    "client": 0, "colors": 0, "diagnostics": 0, "mailtext": 0, "policy": 0, "text": 0, "views": 0,
     "mailframe": 1, "model": 1, "yamldoc": 1,
     "cache": 2, "holes": 2, "markdown": 2, "media": 2, "scan": 2, "schema": 2,
     "frontmatter": 3, "output": 3, "scaffold": 3, "sections": 3, "state": 3, "themefile": 3,
@@ -28,7 +28,7 @@ ROWS = {
     "capture": 10, "seo": 10,
     "body": 11, "check": 11, "keys": 11,
     "mails": 12, "render": 12,
-    "assets": 13, "bundle": 13,
+    "assets": 13, "bundle": 13, "targets": 13,
     "build": 14,
     "leads": 15, "preview": 15,
     "cli": 16,

@@ -32,8 +32,11 @@ def chromium() -> str:
 
 
 def missing(what: str) -> NoReturn:
+    cannot(f"{what} is not there: `make setup` gets it")
+
+
+def cannot(reason: str) -> NoReturn:
     """`make test` has everything and asks for a failure; elsewhere such a test may be skipped."""
-    reason = f"{what} is not there: `make setup` gets it"
     if os.environ.get("REQUIRE_TOOLS") or os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

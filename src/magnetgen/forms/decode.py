@@ -53,8 +53,9 @@ def check_length(header: str | None, read: int) -> None:
     if header is not None:
         if not _NUMBER.fullmatch(header):
             raise malformed()
-        # The digits are counted first: reading a very long number takes long.
-        if len(header.lstrip("0")) > 9 or int(header) > BODY_MAX:
+        # The digits are counted first: reading a very long number takes long, and Python refuses it.
+        digits = header.lstrip("0") or "0"
+        if len(digits) > 9 or int(digits) > BODY_MAX:
             raise too_large()
     if read > BODY_MAX:
         raise too_large()

@@ -142,7 +142,7 @@ def _attachment(ctx: Context, asset: Asset, size: int) -> Response:
     """The file, or the part of it that is asked for (RFC 9110, 14)."""
     etag = f'"{asset.sha256}"'
     headers = (
-        ("content-type", _TYPES.get(asset.filename.rsplit(".", 1)[-1].lower(), "application/octet-stream")),
+        ("content-type", media_type(asset.filename)),
         ("content-disposition", disposition(asset.filename)),
         ("accept-ranges", "bytes"),
         ("etag", etag),
@@ -172,6 +172,10 @@ def _part(text: str, size: int) -> tuple[int, int] | None:
     if match[2] and int(match[2]) < first:
         return None
     return (first, last) if first < size else (size, -1)
+
+
+def media_type(filename: str) -> str:
+    return _TYPES.get(filename.rsplit(".", 1)[-1].lower(), "application/octet-stream")
 
 
 def disposition(filename: str) -> str:

@@ -226,6 +226,12 @@ def _answers_html(answers: list[tuple[str, str]]) -> str:
     return "<br>\n".join(lines)
 
 
+def content(message: EmailMessage, kind: str) -> str:
+    """A mail's `plain` or `html`. Its lines end in line feeds, whichever encoding the library chose for them."""
+    part = message.get_body((kind,))
+    return str(part.get_content()).replace("\r\n", "\n") if part else ""
+
+
 @dataclass(frozen=True)
 class Smtp:
     """One connection a mail. `smtp://` uses STARTTLS where it is offered; `smtps://` is TLS from the first byte."""

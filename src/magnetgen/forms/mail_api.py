@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from magnetgen.forms import destinations, recipes, webhooks
-from magnetgen.forms.mail import Sent, Transport, open_smtp
+from magnetgen.forms.mail import Sent, Transport, content, open_smtp
 from magnetgen.forms.recipes import Recipe
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.webhooks import Poster
@@ -69,7 +69,6 @@ def holes(recipe: Recipe, message: EmailMessage) -> dict[str, Any]:
     `text`, `html`. `headers`: an object of those that the provider takes, with those that it gets besides;
     `header_pairs`: the same as a list of {Name, Value}.
     """
-    text, html = message.get_body(("plain",)), message.get_body(("html",))
     sender = _address(message, "From")
     id = str(message["Message-ID"]).strip("<>").partition("@")[0]
     headers = {name: str(message[name]) for name in recipe["headers"] if message[name]}
@@ -82,8 +81,8 @@ def holes(recipe: Recipe, message: EmailMessage) -> dict[str, Any]:
         "to": _spec(_address(message, "To")),
         "reply_to": _spec(_address(message, "Reply-To")),
         "subject": str(message["Subject"]),
-        "text": text.get_content() if text else "",
-        "html": html.get_content() if html else "",
+        "text": content(message, "plain"),
+        "html": content(message, "html"),
         "headers": headers,
         "header_pairs": [{"Name": name, "Value": value} for name, value in headers.items()],
     }

@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from magnetgen.forms import challenge, destinations, effects, handler, held, log, mail, mail_api, webhooks
+from magnetgen.forms import (
+    challenge,
+    destinations,
+    effects,
+    files,
+    handler,
+    held,
+    links,
+    log,
+    mail,
+    mail_api,
+    s3,
+    webhooks,
+)
 from magnetgen.forms import site as sites
 from magnetgen.forms.effects import Effect
 from magnetgen.forms.http import Context, Request, Response
@@ -39,6 +51,7 @@ class Runtime:
     random: Callable[[int], bytes] = secrets.token_bytes
     verifier: challenge.Verifier = field(default_factory=challenge.from_env)
     proxies: int = 0
+    bucket: s3.Bucket | None = None
 
     def answer(self, request: Request) -> Response:
         """Run the core to its end, in this thread."""
@@ -137,14 +150,18 @@ class Runtime:
         return Context(self.site, self.keys, Request("POST", ""), self.clock(), self.random)
 
     def locate(self, asset: Asset) -> int | str | None:
-        """An asset's address in a storage, or its size where it lies below the site's folder."""
-        if asset.url:
-            return asset.url
+        """An asset's address in a bucket, or its size where it lies below the site's folder."""
+        if asset.key:
+            return self._address(self.bucket, asset) if self.bucket else None
         path = self.asset_path(asset)
         try:
             return path.stat().st_size if path and path.is_file() else None
         except OSError:
             return None
+
+    def _address(self, bucket: s3.Bucket, asset: Asset) -> str:
+        named, kind = links.disposition(asset.filename), links.media_type(asset.filename)
+        return bucket.address(asset.key, named, kind, self.clock())
 
     def asset_path(self, asset: Asset) -> Path | None:
         """The file, if it really lies in content/magnets/ or .magnetgen/: whatever forms.json says."""
@@ -195,13 +212,24 @@ def client_address(peer: str, forwarded: str, proxies: int) -> str:
     return chain[-(proxies + 1)] if len(chain) > proxies else chain[0]
 
 
-def from_env(root: Path, env: Mapping[str, str] | None = None, serverless: bool = False) -> Runtime:
-    """A handler as the environment says. Raises SiteFault that says what to do."""
+def _log_hint(hint: str) -> None:
+    log.event("not_set_up", hint=hint)
+
+
+def from_env(
+    root: Path,
+    env: Mapping[str, str] | None = None,
+    serverless: bool = False,
+    tell: Callable[[str], None] = _log_hint,
+) -> Runtime:
+    """A handler as the environment says. Raises SiteFault that says what to do.
+
+    `tell` is given a sentence about each thing that is not set up and therefore waits.
+    """
     env = os.environ if env is None else env
     keys = parse_keys(env)
     site = sites.load(_forms_json(root), env.get("MAGNETGEN_PUBLIC_URL", ""))
-    default = f"sqlite:///{(root / '.magnetgen' / 'leads.sqlite3').absolute()}"
-    store = open_store(env.get("MAGNETGEN_STORE") or default, serverless)
+    store = open_store(env.get("MAGNETGEN_STORE") or files.store_url(root, files.REAL), serverless)
     poster = webhooks.HttpPoster()
     transport = mail_api.open_mail(env, poster)
     sender = env.get("MAGNETGEN_MAIL_FROM", "")
@@ -210,10 +238,8 @@ def from_env(root: Path, env: Mapping[str, str] | None = None, serverless: bool 
     if sender:
         _check_sender(sender)
     if not transport:
-        log.event(
-            "no_mail", hint="neither MAGNETGEN_SMTP_URL nor MAGNETGEN_MAIL_PROVIDER is set: mails wait in the outbox"
-        )
-    return build(root, site, keys, store, transport, poster, _hooks(site, env), env, sender)
+        tell("mails wait in the outbox: neither MAGNETGEN_SMTP_URL nor MAGNETGEN_MAIL_PROVIDER is set")
+    return build(root, site, keys, store, transport, poster, _hooks(site, env, tell), env, sender)
 
 
 def build(
@@ -232,11 +258,12 @@ def build(
     composer = Composer(site, keys, sender, secrets.token_bytes)
     deliverer = Deliverer(store, composer, clock, hooks, poster, transport)
     verifier = challenge.from_env(env)
-    return Runtime(site, keys, store, deliverer, root, clock, verifier=verifier, proxies=_proxies(env))
+    bucket = s3.from_env(env)
+    return Runtime(site, keys, store, deliverer, root, clock, verifier=verifier, proxies=_proxies(env), bucket=bucket)
 
 
 def _forms_json(root: Path) -> bytes:
-    path = root / ".magnetgen" / "forms.json"
+    path = files.path(root, files.REAL.forms)
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -257,12 +284,12 @@ def _proxies(env: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _hooks(site: Site, env: Mapping[str, str]) -> dict[str, Ready]:
+def _hooks(site: Site, env: Mapping[str, str], tell: Callable[[str], None]) -> dict[str, Ready]:
     """Destinations whose settings are there; what is for the others waits."""
     hooks = {}
     for name, destination in site.destinations.items():
         try:
             hooks[name] = destinations.open_destination(destination, env)
         except destinations.Unset as exc:
-            print(f"magnetgen: what is for the destination {name} waits in the outbox: {exc}", file=sys.stderr)
+            tell(f"what is for the destination {name} waits in the outbox: {exc}")
     return hooks

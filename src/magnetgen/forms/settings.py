@@ -6,25 +6,20 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from magnetgen.forms import files
+from magnetgen.forms.files import Names
 from magnetgen.forms.site import SiteFault
 
 PREFIX = "MAGNETGEN_"
-FILE = "secrets"
-PREVIEW_FILE = "preview-secrets"
-"""The preview has keys of its own: its links are worth nothing at the real handler."""
 
 
 def as_lines(values: Mapping[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def path_of(site: Path, name: str = FILE) -> Path:
-    return site / ".magnetgen" / name
-
-
-def save(site: Path, text: str, name: str = FILE) -> Path:
+def save(site: Path, text: str, names: Names = files.REAL) -> Path:
     """Write the file, for its owner only. Raises FileExistsError: old secrets are never written over."""
-    path = path_of(site, name)
+    path = files.path(site, names.secrets)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -32,9 +27,9 @@ def save(site: Path, text: str, name: str = FILE) -> Path:
     return path
 
 
-def missing(site: Path, env: Mapping[str, str], file: str = FILE) -> dict[str, str]:
+def missing(site: Path, env: Mapping[str, str], names: Names = files.REAL) -> dict[str, str]:
     """What the file says and the environment does not."""
-    path = path_of(site, file)
+    path = files.path(site, names.secrets)
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:

@@ -60,14 +60,14 @@ class Form:
 
 @dataclass(frozen=True)
 class Asset:
-    """A file to be handed out. `file`: its path below the site's folder; `url`: where a storage has it."""
+    """A file to be handed out. `file`: its path below the site's folder; `key`: its name in a bucket, where it is in one."""
 
     name: str
     file: str
     filename: str
     size: int
     sha256: str
-    url: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def _asset(name: str, entry: dict[str, Any]) -> Asset:
         filename=entry.get("name", name),
         size=int(entry["size"]),
         sha256=entry["sha256"],
-        url=entry.get("url", ""),
+        key=entry.get("key", ""),
     )
 
 

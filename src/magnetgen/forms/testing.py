@@ -17,7 +17,7 @@ from typing import Any
 from magnetgen.forms import destinations, runtime, tokens
 from magnetgen.forms import site as sites
 from magnetgen.forms.asgi import App, Receive, Send, read_body
-from magnetgen.forms.mail import Sent, refused
+from magnetgen.forms.mail import Sent, content, refused
 from magnetgen.forms.store import open_store
 from magnetgen.forms.tokens import Keys
 from magnetgen.forms.webhooks import Hook, Ready, judge
@@ -56,10 +56,9 @@ class Sinks:
     def send(self, message: EmailMessage) -> Sent:
         if self.mail_code != 250:
             return refused(self.mail_code)
-        text, html = message.get_body(("plain",)), message.get_body(("html",))
         headers = {name.lower(): str(value) for name, value in message.items()}
         shown = {"to": headers["to"], "from": headers["from"], "subject": headers["subject"], "headers": headers}
-        bodies = {"text": text.get_content() if text else "", "html": html.get_content() if html else ""}
+        bodies = {"text": content(message, "plain"), "html": content(message, "html")}
         with self._lock:
             self.mails.append(shown | bodies)
         return Sent(True, "250")

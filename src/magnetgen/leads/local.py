@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlencode
 
-from magnetgen.forms import runtime, settings, tokens
+from magnetgen.forms import files, runtime, settings, tokens
 from magnetgen.forms import site as sites
 from magnetgen.forms.http import Request
 from magnetgen.forms.runtime import Runtime
@@ -23,7 +23,6 @@ from magnetgen.forms.tokens import Keys
 from magnetgen.forms.webhooks import HttpPoster
 from magnetgen.leads.client import BROKEN, USAGE, LeadsFault, Transport
 
-STORE, PREVIEW_STORE = "leads.sqlite3", "preview.sqlite3"
 _KEYED = ("leads/search", "leads/erase")
 """Routes that find an address by its keyed hash."""
 
@@ -106,7 +105,7 @@ def _open(site: Path, preview: bool, env: Mapping[str, str], sending: bool) -> T
         raise LeadsFault(f"there is no folder {site}", USAGE)
     if preview and sending:
         raise LeadsFault("the preview sends by itself, into its own mailbox: leave out --send", USAGE)
-    known = {**env, **settings.missing(site, env, settings.PREVIEW_FILE if preview else settings.FILE)}
+    known = {**env, **settings.missing(site, env, files.of(preview))}
     url = _store_url(site, preview, known)
     path = Path(unquote(url.removeprefix("sqlite:///"))) if url.startswith("sqlite:///") else None
     if path is not None and not path.exists():
@@ -122,10 +121,8 @@ def _open(site: Path, preview: bool, env: Mapping[str, str], sending: bool) -> T
 
 
 def _store_url(site: Path, preview: bool, env: Mapping[str, str]) -> str:
-    folder = (site / ".magnetgen").absolute()
-    if preview:
-        return f"sqlite:///{folder / PREVIEW_STORE}"
-    return env.get("MAGNETGEN_STORE") or f"sqlite:///{folder / STORE}"
+    own = "" if preview else env.get("MAGNETGEN_STORE", "")
+    return own or files.store_url(site, files.of(preview))
 
 
 def _shown(path: Path) -> Path:
@@ -138,14 +135,14 @@ def _keys(env: Mapping[str, str], preview: bool) -> tuple[Keys, str]:
     try:
         return replace(tokens.parse_keys({**env, "MAGNETGEN_ADMIN_TOKEN": ""}), admin=own), ""
     except SiteFault as exc:
-        where = f".magnetgen/{settings.PREVIEW_FILE if preview else settings.FILE}"
+        where = f"{files.FOLDER}/{files.of(preview).secrets}"
         why = f"an address is found by the handler's keys, in {where} or the environment, and {exc}"
         return Keys({"none": secrets.token_bytes(32)}, secrets.token_bytes(32), own), why
 
 
 def _site(root: Path, preview: bool) -> tuple[Site, str]:
     """What was built; or a site without forms, which is enough to read, and why."""
-    path = root / ".magnetgen" / ("preview-forms.json" if preview else "forms.json")
+    path = files.path(root, files.of(preview).forms)
     try:
         return sites.load(path.read_bytes()), ""
     except FileNotFoundError:
@@ -162,12 +159,6 @@ def _quiet(root: Path, site: Site, keys: Keys, store: Store) -> Runtime:
 
 
 def _sending(root: Path, env: Mapping[str, str]) -> Runtime:
-    """A runtime that sends as the handler would; what it says of destinations that are not set up is passed on."""
-    log = io.StringIO()
-    with contextlib.redirect_stderr(log):
-        made = runtime.from_env(root, {**env, "MAGNETGEN_ADMIN_TOKEN": secrets.token_hex(32)})
-    for line in log.getvalue().splitlines():
-        with contextlib.suppress(ValueError):
-            line = f"magnetgen: {json.loads(line).get('hint', line)}"
-        print(line, file=sys.stderr)
-    return made
+    """A runtime that sends as the handler would, and says what is not set up."""
+    own = {**env, "MAGNETGEN_ADMIN_TOKEN": secrets.token_hex(32)}
+    return runtime.from_env(root, own, tell=lambda hint: print(f"magnetgen: {hint}", file=sys.stderr))

@@ -17,6 +17,7 @@ import msgspec
 
 from magnetgen import build, cache, config, output, pages, yamldoc
 from magnetgen.diagnostics import ERROR, Diagnostic
+from magnetgen.forms import files
 from magnetgen.model import Page
 from magnetgen.plan import Publish, why_held_back
 from magnetgen.render import PAGE_JOBS
@@ -24,9 +25,6 @@ from magnetgen.state import Options
 
 OUT = "/".join(output.PREVIEW)
 """The preview's output, relative to the site: drafts never get near `public/`."""
-
-FORMS = ".magnetgen/preview-forms.json"
-"""forms.json of the preview, for those who ask for its leads from elsewhere; a real handler's stays what it is."""
 
 _WORDS = {"digest", "title", "description", "has_description", "anchors", "links", "images", "words", "toc", "extra"}
 """What may differ in a page for it to be shown at once: nothing that moves it or puts it on another list."""
@@ -80,31 +78,31 @@ class Engine:
                 self._last = runs[0]
                 told = _told(runs[0])
                 if told.forms != self._built.forms:
-                    cache.write_atomically(self.root / FORMS, told.forms)
+                    cache.write_atomically(files.path(self.root, files.PREVIEW.forms), told.forms)
             else:
                 told = replace(self._built, diagnostics=result.diagnostics, failed=True, changed=frozenset())
             self._built = replace(told, seconds=time.perf_counter() - started)
             return self._built
 
-    def edit(self, files: Collection[str]) -> Built | None:
+    def edit(self, changed: Collection[str]) -> Built | None:
         """Show an edit of pages' words at once. None: only a whole build can tell what has changed.
 
-        `files`: what was changed, relative to the site. Whatever this shows, a whole build is to follow.
+        `changed`: what was, relative to the site. Whatever this shows, a whole build is to follow.
         """
         with self._lock:
             started = time.perf_counter()
             run = self._last
-            if run is None or self._built.failed or not files:
+            if run is None or self._built.failed or not changed:
                 return None
             reader = pages.PageReader(self.root, run.renderer.plan.config)
-            edits = [_edited(run, reader, file) for file in files]
+            edits = [_edited(run, reader, file) for file in changed]
             if None in edits:
                 return None
             made = [_made(run, page) for page in edits if page is not None]
             if None in made:
                 return None
-            changed = frozenset(file for file, html in filter(None, made) if _put(self.out / file, html))
-            self._built = replace(self._built, seconds=time.perf_counter() - started, changed=changed)
+            shown = frozenset(file for file, html in filter(None, made) if _put(self.out / file, html))
+            self._built = replace(self._built, seconds=time.perf_counter() - started, changed=shown)
             return self._built
 
     def _base_url(self) -> str:

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from magnetgen import config, yamldoc
-from magnetgen.forms import runtime, settings, site, tokens
+from magnetgen.forms import files, runtime, settings, site, tokens
 from magnetgen.forms.asgi import App
 from magnetgen.forms.records import Count
 from magnetgen.forms.runtime import Runtime
@@ -66,7 +66,7 @@ class Funnel:
         self._base_url = base_url
         self._origins = _origins(base_url)
         self._keys = _keys(root)
-        self._store = PreviewStore(root / ".magnetgen" / inbox.PREVIEW_STORE)
+        self._store = PreviewStore(files.path(root, files.PREVIEW.store))
         self._stage = Stage(mailbox.mails(root), mailbox.requests(root), time.time)
         self._elsewhere = ""
         self._lifespan: asyncio.Task[None] | None = None
@@ -186,5 +186,5 @@ def _keys(root: Path) -> Keys:
         ignore.parent.mkdir(parents=True, exist_ok=True)
         ignore.write_bytes(b"*\n")
     with contextlib.suppress(FileExistsError):
-        settings.save(root, settings.as_lines(tokens.make_secrets()), settings.PREVIEW_FILE)
-    return tokens.parse_keys(settings.missing(root, {}, settings.PREVIEW_FILE))
+        settings.save(root, settings.as_lines(tokens.make_secrets()), files.PREVIEW)
+    return tokens.parse_keys(settings.missing(root, {}, files.PREVIEW))

@@ -44,17 +44,19 @@ class Guard:
         """Why this request is not answered, or None."""
         host = _values(headers, b"host")
         if len(host) != 1 or not self.is_ours(host[0]):
-            sentence = f"This is the preview of a magnetgen site. It answers to {self.names()}, and to no other name."
+            sentence = (
+                f"This is a magnetgen site on its writer's machine. It answers to {self.names()}, and to no other name."
+            )
             return Refusal(421, sentence)
         own = path == OWN or path.startswith(f"{OWN}/")
         if not own:
             return None  # pages are for anyone who may reach us; the form handler has rules of its own
         if any(site not in ("same-origin", "none") for site in _values(headers, b"sec-fetch-site")):
-            return Refusal(403, "This page of the preview can only be opened from the preview itself.")
+            return Refusal(403, "This page can only be opened from the pages beside it.")
         origins = _values(headers, b"origin")
         wanted = f"http://{host[0].lower()}"
         if any(origin.lower() != wanted for origin in origins) or (method not in ("GET", "HEAD") and not origins):
-            return Refusal(403, "Only pages of this preview may ask for that.")
+            return Refusal(403, "Only the pages beside it may ask for that.")
         return None
 
     def is_ours(self, given: str) -> bool:

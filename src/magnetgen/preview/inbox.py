@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from magnetgen.forms import http, rules, site
+from magnetgen.forms import files, http, rules, site
 from magnetgen.forms.http import Context
 from magnetgen.forms.outbox import Deliverer
 from magnetgen.forms.records import Changes, Lead, Load, Submission
@@ -26,12 +25,10 @@ from magnetgen.forms.store import Store, open_store
 from magnetgen.forms.tokens import Keys
 from magnetgen.preview import mailbox
 from magnetgen.preview.deliveries import Rehearsal, Stage
-from magnetgen.preview.engine import FORMS
+from magnetgen.preview.guard import Guard
 from magnetgen.preview.mailbox import Shelf
 
 START = "/_magnetgen/leads"
-HOSTS = {"127.0.0.1", "localhost", "::1"}
-PREVIEW_STORE = "preview.sqlite3"
 _NO_KEYS = Keys({}, b"")
 
 
@@ -127,15 +124,15 @@ def routes(desk: Desk) -> list[BaseRoute]:
     return Pages(desk).routes()
 
 
-def inbox_app(root: Path, store_url: str | None = None) -> Starlette:
+def inbox_app(root: Path, store_url: str | None, guard: Guard) -> Starlette:
     """The inbox alone. `store_url`: a real store (`sqlite:///…`); without it, the preview's. Raises SiteFault, OSError.
 
-    To be served on this machine only: it asks nobody who they are.
+    To be served on this machine only: it asks nobody who they are. `guard`: which addresses are its own.
     """
-    known = _site_of(root / (FORMS if store_url is None else ".magnetgen/forms.json"))
+    names = files.of(preview=store_url is None)
+    known = _site_of(files.path(root, names.forms))
     if store_url is None:
-        folder = root / ".magnetgen"
-        store = open_store(f"sqlite:///{(folder / PREVIEW_STORE).absolute()}")
+        store = open_store(files.store_url(root, names))
         desk = Desk(store, lambda: known, mailbox.mails(root), mailbox.requests(root), home=START)
     else:
         store = open_store(store_url)
@@ -148,29 +145,24 @@ def inbox_app(root: Path, store_url: str | None = None) -> Starlette:
 
     start = Route("/", lambda _: RedirectResponse(START, 303))
     app = Starlette(routes=[start, *routes(desk)], lifespan=lifespan)
-    app.add_middleware(LocalOnly)
+    app.add_middleware(Guarded, guard=guard)
     return app
 
 
-class LocalOnly:
-    """Refuses what was addressed to another host: a page elsewhere whose name was made to lead here."""
+class Guarded:
+    """Refuses what the guard does not let through: a page elsewhere whose name was made to lead here, and the like."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app, self._guard = app, guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not _is_local(Request(scope).headers.get("host", "")):
-            refused: Response = PlainTextResponse("This is only for this machine.\n", 400)
+        if scope["type"] == "http" and (
+            refusal := self._guard.refusal(scope["method"], scope["path"], scope["headers"])
+        ):
+            refused: Response = PlainTextResponse(refusal.sentence + "\n", refusal.status)
             await refused(scope, receive, send)
             return
         await self._app(scope, receive, send)
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return urlsplit(f"//{host}").hostname in HOSTS
-    except ValueError:
-        return False
 
 
 def _site_of(compiled: Path) -> Site:

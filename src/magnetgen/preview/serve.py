@@ -19,6 +19,8 @@ import uvicorn
 
 from magnetgen.forms import log
 from magnetgen.preview import editor
+from magnetgen.preview.alone import ShownAlreadyError as ShownAlreadyError
+from magnetgen.preview.alone import alone
 from magnetgen.preview.engine import Engine
 from magnetgen.preview.funnel import Funnel
 from magnetgen.preview.guard import WILDCARD, Guard
@@ -40,12 +42,23 @@ class PortTakenError(Exception):
 
 
 def run(root: Path, host: str, port: int, open_browser: bool) -> None:
-    """Serve until somebody stops it. Raises PortTakenError, OSError (no such address), ValueError (MAGNETGEN_EDITOR)."""
+    """Serve until somebody stops it.
+
+    Raises ShownAlreadyError, PortTakenError, OSError (no such address), ValueError (MAGNETGEN_EDITOR).
+    """
     log.faults_only()
     links = editor.from_env(os.environ)
-    listening = listen(host, port)
-    guard = Guard(host, listening.getsockname()[1])
-    origin = origin_of(guard, own_address() if host in WILDCARD else host)
+    with alone(root) as tell:
+        listening = listen(host, port)
+        guard = Guard(host, listening.getsockname()[1])
+        origin = origin_of(guard, own_address() if host in WILDCARD else host)
+        tell(origin)
+        _run(root, listening, guard, origin, links, open_browser)
+
+
+def _run(
+    root: Path, listening: socket.socket, guard: Guard, origin: str, links: editor.Editor, open_browser: bool
+) -> None:
     session = Session(root, Engine(root, origin), Funnel(root, origin), links, say)
     app = App(session, guard, origin, say)
     if guard.wide:
@@ -96,9 +109,14 @@ def open_inbox(root: Path, store_url: str | None, port: int, open_browser: bool)
     `store_url`: a real store; without it, the preview's.
     """
     log.faults_only()
-    app = inbox_app(root, store_url)
     listening = listen("127.0.0.1", port)
-    address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    guard = Guard("127.0.0.1", listening.getsockname()[1])
+    try:
+        app = inbox_app(root, store_url, guard)
+    except BaseException:
+        listening.close()
+        raise
+    address = guard.names()
     say(f"Leads: {address}\nOnly this machine can see them, without a password. Ctrl-C stops it.")
     if open_browser:
         with contextlib.suppress(webbrowser.Error, OSError):

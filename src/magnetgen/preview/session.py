@@ -44,7 +44,7 @@ class Builder(Protocol):
 class Quick(Protocol):
     """A builder that can show an edit before the whole is built; None where it cannot."""
 
-    def edit(self, files: Collection[str]) -> Built | None: ...
+    def edit(self, changed: Collection[str]) -> Built | None: ...
 
 
 class Forms(Protocol):
@@ -76,12 +76,15 @@ class Session:
         self.live = Live(root, editor)
         self.prefix = "/"
         """The path of the site's base_url, with `/` at both ends."""
-        self.rebuilder = Rebuilder(self._work)
+        self.rebuilder = Rebuilder(self._quick, self._whole)
         self.shown = threading.Event()
         """Set once the first build is done and told of."""
         self._watch = Watch(root, self.rebuilder.poke, say)
         self._say = say
         self._compiled = b""
+        self._good = False
+        self._edited: frozenset[str] = frozenset()
+        """Files that were shown before the whole was built."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._counting: asyncio.Task[None] | None = None
 
@@ -108,17 +111,22 @@ class Session:
         if self._loop:
             self._loop.call_soon_threadsafe(self.live.close)
 
-    def _work(self, files: frozenset[str] | None) -> None:
-        """What has changed is shown, and then the whole is built. In the builder's thread."""
-        changed: frozenset[str] = frozenset()
-        if files and isinstance(engine := self.engine, Quick):
-            quick = self._guarded(lambda: engine.edit(files))
-            if quick and not quick.failed:
-                self._shown(quick)
-                changed = quick.changed
+    def _quick(self, files: frozenset[str] | None) -> bool:
+        """Show an edit at once, where that can be done. In the builder's thread, as `_whole`."""
+        if not files or not isinstance(engine := self.engine, Quick):
+            return False
+        built = self._guarded(lambda: engine.edit(files))
+        if built is None or built.failed:
+            return False
+        self._shown(built)
+        self._edited |= built.changed
+        return True
+
+    def _whole(self) -> None:
         built = self._guarded(self.engine.build)
         if built and (built := self._shown(built)):
-            self._report(replace(built, changed=built.changed | changed))
+            self._report(replace(built, changed=built.changed | self._edited))
+        self._edited = frozenset()
         self.shown.set()
 
     def _shown(self, built: Built) -> Built | None:
@@ -185,14 +193,23 @@ class Session:
         ]
         said = "; ".join(counted)
         now = time.strftime("%H:%M:%S")
+        self._good = self._good or not built.failed
         if built.failed:
-            lines.append(f"{now} {said}: the preview stays as it was")
+            lines.append(f"{now} {said}: {self._left()}")
         else:
             changed = f", {len(built.changed):,} changed" if built.changed else ""
             lines.append(
                 f"{now} {_count(built.pages, 'page')}{changed}, {built.seconds:.2f} s" + (f"; {said}" if said else "")
             )
         self._say("\n".join(lines))
+
+    def _left(self) -> str:
+        """What there is to see after a build that failed."""
+        if self._good:
+            return "the preview stays as it was"
+        if (self.engine.out / "index.html").is_file():
+            return "the preview is what it was the last time"
+        return "nothing to see until that is mended"
 
     async def _count(self) -> None:
         """Keep the toolbars' numbers right while somebody looks."""

@@ -22,4 +22,4 @@ const app = netlifyOf((env, name) => {
   return testApp({ makeRuntime: (parts) => createRuntime({ ...own, ...parts }), store: new BlobStore(opened(name)), env });
 });
 const server = serve((request, { client }) => app.handle(request, { ip: client, deploy: { context: "dev" } }), process.argv[2] ?? 0);
-server.on("close", () => blobs.stop());
+server.once("close", () => blobs.stop());

@@ -28,12 +28,15 @@ export const SETTINGS = {
   CRM_SECRET: "whsec_dGVzdC13ZWJob29rLXNlY3JldA==",
 };
 
+const WHOLE = { settings: SETTINGS, pages: true, database: true, tables: true, bucket: true };
+
 /**
  * A deployed Worker → {mf, url, lines, sent, close}. `forms`: what forms.json holds; `settings`: its environment;
- * `pages`, `database`, `tables`, `bucket`: whether it has them. `lines`: what it logs; `sent`: what it sends elsewhere, and
- * `answer(request)` says what that is answered.
+ * `pages`, `database`, `tables`, `bucket`: whether it has them. `lines`: what it logs; `sent`: what it sends elsewhere,
+ * and `answer(request)` says what that is answered.
  */
-export async function deployed({ forms, settings = SETTINGS, pages = true, database = true, tables = true, bucket = true }) {
+export async function deployed(given) {
+  const { forms, settings, pages, database, tables, bucket } = { ...WHOLE, ...given };
   const folder = await mkdtemp(path.join(tmpdir(), "magnetgen-worker-"));
   await mkdir(path.join(folder, "lib"));
   await cp(path.join(ROOT, "src/magnetgen/forms/edge"), path.join(folder, "lib/edge"), { recursive: true });

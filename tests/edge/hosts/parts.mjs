@@ -5,6 +5,7 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 
 const DATA = fileURLToPath(new URL("../../../src/magnetgen/forms/data/", import.meta.url));
@@ -49,13 +50,14 @@ export function folderAssets(root) {
   };
 }
 
-/** Serve `respond(request, {client})` over HTTP; prints where, once it can be asked. `request` is like a web Request. */
+/** Serve `respond(request, {client})` over HTTP; prints where, once it can be asked. `request`: like a web Request. */
 export function serve(respond, port) {
   const server = http.createServer(async (incoming, outgoing) => {
     try {
       await send(await respond(webRequest(incoming), { client: incoming.socket.remoteAddress ?? "" }), outgoing);
     } catch (error) {
-      console.error(error);
+      // Whoever left before the end of an answer is no fault of the handler.
+      if (error.code !== "ERR_STREAM_PREMATURE_CLOSE") console.error(error);
       outgoing.destroy();
     }
   });
@@ -75,7 +77,7 @@ function webRequest(incoming) {
   return { method, url: url.startsWith("/") ? `http://127.0.0.1${url}` : url, headers, body: bodyOf(incoming) };
 }
 
-/** As web streams are: read only when asked, and left alone when cancelled, so that an answer can still be sent. */
+/** As web streams are: read only when asked; an answer can still be sent when it was cancelled. */
 function bodyOf(incoming) {
   let open = true;
   const end = (finish) => {
@@ -97,6 +99,8 @@ function bodyOf(incoming) {
     },
     cancel() {
       open = false;
+      // What is left is thrown away: else the connection would be reset under the answer.
+      incoming.resume();
     },
   });
 }
@@ -104,6 +108,6 @@ function bodyOf(incoming) {
 async function send(response, outgoing) {
   const headers = [...response.headers].flat();
   outgoing.writeHead(response.status, headers);
-  if (response.body) for await (const chunk of response.body) outgoing.write(chunk);
-  outgoing.end();
+  if (response.body) await pipeline(Readable.fromWeb(response.body), outgoing);
+  else outgoing.end();
 }

@@ -1,6 +1,11 @@
 /** Requests to others, over HTTP, against servers that answer what they are told to. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:https";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { test } from "node:test";
 
 import { openDestination, run } from "../../../src/magnetgen/forms/edge/destinations.mjs";
@@ -36,12 +41,18 @@ test("Retry-After is seconds or a date, within a day", async () => {
   const { found } = await posted(() => ({ status: 503, headers: { "retry-after": "120" } }));
   assert.equal(found.retry_after, 120);
   const seconds = (text) => judge(503, text, NOW).retry_after;
-  for (const [text, wanted] of [
-    ["Mon, 01 Jun 2026 12:05:00 GMT", 300], ["Mon, 01 Jun 2026 14:05:00 +0200", 300], ["Mon, 01 Jun 2026 10:05:00 -0200", 300],
-    ["Monday, 01-Jun-26 12:05:00 GMT", 300], ["1 Jun 2026 12:05:00 GMT", 300], ["Mon, 01 Jun 2026 11:00:00 GMT", 0],
-    ["Wed, 03 Jun 2026 12:00:00 GMT", 86_400], ["999999999", 86_400], ["Mon, 31 Feb 2026 12:05:00 GMT", 0], ["soon", 0], ["", 0],
-    ["Mon Jun  1 12:05:00 2026", 0], ["Mon, 01 Jun 2026 12:05:00 -0000", 0], ["-5", 0], ["1.5", 0],
-  ]) assert.equal(seconds(text), wanted, text);
+  const fiveMinutes = [
+    "Mon, 01 Jun 2026 12:05:00 GMT",
+    "Mon, 01 Jun 2026 14:05:00 +0200",
+    "Mon, 01 Jun 2026 10:05:00 -0200",
+    "Monday, 01-Jun-26 12:05:00 GMT",
+    "1 Jun 2026 12:05:00 GMT",
+  ];
+  for (const text of fiveMinutes) assert.equal(seconds(text), 300, text);
+  for (const text of ["Wed, 03 Jun 2026 12:00:00 GMT", "999999999"]) assert.equal(seconds(text), 86_400, text);
+  const none = ["Mon Jun  1 12:05:00 2026", "Mon, 01 Jun 2026 12:05:00 -0000", "Mon, 31 Feb 2026 12:05:00 GMT"];
+  const past = "Mon, 01 Jun 2026 11:00:00 GMT";
+  for (const text of [...none, past, "soon", "", "-5", "1.5"]) assert.equal(seconds(text), 0, text);
 });
 
 test("a server that hangs, or drips its answer, ends in time", async () => {
@@ -60,7 +71,8 @@ test("a server that hangs, or drips its answer, ends in time", async () => {
 });
 
 test("a deadline that has passed begins nothing", async () => {
-  const { found, got } = await posted(() => ({}), { signal: AbortSignal.abort(new DOMException("late", "TimeoutError")) });
+  const signal = AbortSignal.abort(new DOMException("late", "TimeoutError"));
+  const { found, got } = await posted(() => ({}), { signal });
   assert.deepEqual([found.code, got.length], ["TimeoutError", 0]);
 });
 
@@ -75,6 +87,25 @@ test("nobody there, and what is no HTTP, are failures that say nothing of where"
   assert.deepEqual([found.ok, found.code], [false, "OSError"]);
 });
 
+test("a certificate that nobody vouches for is refused before anything is said", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "magnetgen-tls-"));
+  const [key, cert] = ["key.pem", "certificate.pem"].map((name) => path.join(folder, name));
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  const named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  execFileSync("openssl", ["req", "-x509", ...curve, ...named, "-keyout", key, "-out", cert], { stdio: "ignore" });
+  const got = [];
+  const options = { key: readFileSync(key), cert: readFileSync(cert) };
+  rmSync(folder, { recursive: true });
+  const server = createServer(options, (request, response) => {
+    got.push(request.url);
+    response.end();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const found = await poster.post(`https://localhost:${server.address().port}/in`, {}, Buffer.from("{}"));
+  server.close();
+  assert.deepEqual([found.ok, found.code, found.permanent, got], [false, "SSLCertVerificationError", false, []]);
+});
+
 test("a user in an address is left out, as other hosts do", async () => {
   const server = await serving(() => ({}));
   const { ok } = await poster.post(server.url.replace("//", "//user:secret@"), {}, Buffer.from("{}"));
@@ -83,7 +114,8 @@ test("a user in an address is left out, as other hosts do", async () => {
 });
 
 test("64 KiB of an answer in JSON are read, and nothing of another", async () => {
-  const long = await posted(() => ({ headers: { "content-type": "application/json; x=y" }, body: "é".repeat(50_000) }));
+  const headers = { "content-type": "application/json; x=y" };
+  const long = await posted(() => ({ headers, body: "é".repeat(50_000) }));
   assert.equal(long.found.body, "é".repeat(32_768));
   const other = await posted(() => ({ headers: { "content-type": "text/html" }, body: "secret" }));
   assert.equal(other.found.body, "");
@@ -96,7 +128,7 @@ test("a request without a body has none, and its method", async () => {
 
 test("an address that is none is refused without being shown", () => {
   for (const url of ["", "ftp://x.co", "https://", "https:x.co", "https://x.co:0/", "https://x.co/é", "https://x.co/a b"]) {
-    assert.throws(() => address("CRM_URL", url), (fault) => fault.name === "SiteFault" && fault.message === "CRM_URL is to be https://…");
+    assert.throws(() => address("CRM_URL", url), { name: "SiteFault", message: "CRM_URL is to be https://…" });
   }
 });
 

@@ -1,4 +1,4 @@
-/** A handler in this process, with a clock to set and sinks in memory; and servers that answer what they are told to. */
+/** A handler in this process, with a clock to set and sinks in memory; and servers that answer what they are told. */
 
 import { createServer } from "node:http";
 
@@ -22,8 +22,19 @@ const NAME = { name: "first_name", type: "text", label: "First name", required: 
 
 export function form(name, more = {}) {
   const page = `https://site.example/forms/${name}/`;
-  const told = { next: `${page}thanks/`, confirmed: `${page}confirmed/`, back: page };
-  return { title: name, fields: [EMAIL, NAME], consent: [], double_opt_in: false, min_seconds: 2, magnet: null, notify: [], ...told, ...more };
+  return {
+    title: name,
+    fields: [EMAIL, NAME],
+    consent: [],
+    next: `${page}thanks/`,
+    confirmed: `${page}confirmed/`,
+    back: page,
+    double_opt_in: false,
+    min_seconds: 2,
+    magnet: null,
+    notify: [],
+    ...more,
+  };
 }
 
 export function documentOf(forms, more = {}) {
@@ -38,8 +49,10 @@ export function documentOf(forms, more = {}) {
   };
 }
 
+const PLAIN = { plain: form("plain") };
+
 /** `outcome(dest)`: what a delivery comes to. `lines`: the log, parsed. */
-export function makeWorld({ forms = { plain: form("plain") }, document, env = {}, store = memoryStore(), ...parts } = {}) {
+export function makeWorld({ forms = PLAIN, document, env = {}, store = memoryStore(), ...parts } = {}) {
   const world = { now: NOW, mails: [], hooks: [], lines: [], outcome: () => sent(true, "200"), store, client: 0 };
   world.runtime = createRuntime({
     forms: document ?? documentOf(forms),
@@ -69,9 +82,10 @@ export function makeWorld({ forms = { plain: form("plain") }, document, env = {}
   world.rows = async (table) => (await store.dump())[table];
   world.request = (method, path, body = "", headers = {}) => {
     world.client += 1;
-    const given = Object.assign(Object.create(null), headers);
+    const named = Object.assign(Object.create(null), headers);
     const client = `10.0.${world.client >> 8}.${world.client & 255}`;
-    return world.runtime.answer({ method, path: `/api${path}`, headers: given, body: Buffer.from(body), query: "", client, id: "r1" });
+    const given = { method, path: `/api${path}`, headers: named, body: Buffer.from(body) };
+    return world.runtime.answer({ ...given, query: "", client, id: "r1" });
   };
   world.submit = (name, body) => world.request("POST", `/forms/${name}`, body, SCRIPT);
   world.drain = () => world.runtime.deliverer.drain();
@@ -84,7 +98,7 @@ export const SCRIPT = {
   origin: "https://site.example",
 };
 
-/** A server on a port of its own → {url, got, close}. `answer(request, body)` → {status, headers, body}, or null: never. */
+/** A server on a port of its own → {url, got, close}. `answer(request)` → {status, headers, body}, or null: never. */
 export async function serving(answer) {
   const got = [];
   const server = createServer(async (request, response) => {

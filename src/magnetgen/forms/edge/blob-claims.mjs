@@ -51,7 +51,7 @@ export class Claims {
     let last = { form, key, k: 0, log: "", known: false, over: false, idem: null };
     for (let k = 1; ; k += 1) {
       const log = await this.blobs.get(claimKey(form, key, k));
-      if (log === null) return last;
+      if (log === null) return last.k ? last : this.#without(last, own);
       const found = log === own?.log ? own : await this.logs.newest(log);
       const mark = settled(found, form, key);
       const known = mark !== null && mark.k >= k;
@@ -59,6 +59,12 @@ export class Claims {
       last = { form, key, k, log, known, over, idem: (known && answerIn(found, form, key)) || last.idem };
       if (!over) return last;
     }
+  }
+
+  /** No claim: it may have been tidied away a little before its answer. */
+  #without(none, own) {
+    const mark = own && settled(own, none.form, none.key);
+    return mark && !mark.over ? { ...none, idem: answerIn(own, none.form, none.key) } : none;
   }
 
   /**
@@ -73,8 +79,9 @@ export class Claims {
       if (!(await this.#end(before))) return 0;
     }
     const made = claimKey(form, key, before.k + 1);
-    await this.blobs.setNew(made, log);
-    return (await this.blobs.get(made)) === log ? before.k + 1 : 0;
+    // Whether it was written is settled by the entry; who was first, here.
+    const outcome = await this.blobs.setNew(made, log);
+    return outcome === "written" || (await this.blobs.get(made)) === log ? before.k + 1 : 0;
   }
 
   /** End a claim in its log → whether it was as we knew it. */

@@ -1,4 +1,4 @@
-/** What was made when: pages of leads, submissions and deliveries, newest first, and how many submissions came lately. */
+/** What was made when: pages of leads, submissions and deliveries, newest first; how many submissions came lately. */
 
 import { FLAG, hourOf, hourStart, indexFolder, readIndexKey, safe } from "./blob-keys.mjs";
 import { tablesOf } from "./blob-state.mjs";
@@ -65,8 +65,8 @@ export class Index {
       if (since !== null && hourStart(hour) + HOUR_MS <= since) return;
       if (after && hourStart(hour) > after[0]) continue;
       const keys = (await this.blobs.list(indexFolder(hour))).map(readIndexKey).filter(Boolean);
-      const wanted = keys.filter((key) => (!form || key.form === safe(form)) && flags.some((flag) => key.flags.includes(flag)));
-      const left = wanted.filter(({ ms }) => !after || ms <= after[0]).sort((a, b) => b.ms - a.ms);
+      const isOf = (key) => (!form || key.form === safe(form)) && flags.some((flag) => key.flags.includes(flag));
+      const left = keys.filter((key) => isOf(key) && (!after || key.ms <= after[0])).sort((a, b) => b.ms - a.ms);
       while (left.length) {
         const chunk = left.splice(0, AT_ONCE);
         while (left[0]?.ms === chunk.at(-1).ms) chunk.push(left.shift());

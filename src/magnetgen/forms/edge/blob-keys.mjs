@@ -45,7 +45,8 @@ export const tidyKey = (at, log) => `tidy/${padded(at)}/${log}`;
 export const scrubKey = (log, n) => `scrub/${log}/${padded(n, 8)}`;
 export const disabledKey = (dest) => `disabled/${Buffer.from(dest).toString("base64url")}`;
 export const rateFolder = (endsAt) => `rate/${padded(endsAt)}/`;
-export const rateKey = ({ bucket, key, ends_at }, i) => `${rateFolder(ends_at)}${safe(bucket)}/${safe(key)}/${padded(i, 4)}`;
+export const rateKey = ({ bucket, key, ends_at: endsAt }, i) =>
+  `${rateFolder(endsAt)}${safe(bucket)}/${safe(key)}/${padded(i, 4)}`;
 
 /** The number of an entry, from its key; 0 if it is none. */
 export function entryNumber(key) {

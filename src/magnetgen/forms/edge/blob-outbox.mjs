@@ -2,15 +2,16 @@
  * The outbox over logs: deliveries are rows of their address's log, so to lease one, or to say what became of it, is to
  * add an entry, and no two can do so at once. Markers say which logs are worth a look; they are never believed.
  *
- * A marker is written before the entry that needs it, and removed after an entry that does not. So what is due is always
- * marked, whenever a writer dies. A marker that its log's entry does not name belongs to an entry that lost, or never
- * came: it goes once its number is passed.
+ * A marker is written before the entry that needs it, and removed after an entry that does not. So what is due is
+ * always marked, whenever a writer dies. A marker that its log's entry does not name belongs to an entry that lost, or
+ * never came: it goes once its number is passed.
  */
 
 import { randomUUID } from "node:crypto";
 
 import { destCode, disabledKey, pointerKey, readDueKey } from "./blob-keys.mjs";
 import { tablesOf } from "./blob-state.mjs";
+import { each } from "./blob-tidy.mjs";
 import * as rows from "./tables.mjs";
 
 const AT_ONCE = 8;
@@ -64,7 +65,7 @@ export class Outbox {
     }
     // A log that cannot be read now must not keep the others waiting.
     if (fault && !turn.taken.length) throw fault;
-    return turn.taken.sort((a, b) => rows.compareText(a.dest, b.dest) || a.next_at - b.next_at || rows.compareText(a.id, b.id));
+    return turn.taken.sort(inOrder);
   }
 
   async #leaseOf(log, turn, markers) {
@@ -75,7 +76,8 @@ export class Outbox {
     const taken = await this.update(log, (_, tables) => {
       turn.release(picked);
       picked = turn.pick(tables);
-      return { result: rows.take(tables, turn.owner, turn.now, turn.seconds, picked.map((row) => row.id)), now: turn.now };
+      const ids = picked.map((row) => row.id);
+      return { result: rows.take(tables, turn.owner, turn.now, turn.seconds, ids), now: turn.now };
     }, found);
     for (const delivery of taken) this.#homes.set(delivery.id, log);
     turn.taken.push(...taken);
@@ -107,7 +109,8 @@ export class Outbox {
   }
 
   async retry(id, now) {
-    const dest = await this.#change(id, now, (tables) => rows.retry(tables, id, now) && tables.outbox.get(id).dest, false);
+    const again = (tables) => rows.retry(tables, id, now) && tables.outbox.get(id).dest;
+    const dest = await this.#change(id, now, again, false);
     if (dest === false) return false;
     await this.disable(dest, now, false);
     return true;
@@ -115,12 +118,9 @@ export class Outbox {
 
   async hasten(dest, now) {
     const code = destCode(dest);
-    const logs = new Set((await this.#markers()).filter((marker) => marker.serves((one) => one === code)).map(({ log }) => log));
-    await this.#each([...logs], (log) => this.update(log, (_, tables) => ({ result: rows.hasten(tables, dest, now), now })));
-  }
-
-  async #each(items, work) {
-    for (let at = 0; at < items.length; at += AT_ONCE) await Promise.all(items.slice(at, at + AT_ONCE).map(work));
+    const markers = (await this.#markers()).filter((marker) => marker.serves((one) => one === code));
+    const hastened = (_, tables) => ({ result: rows.hasten(tables, dest, now), now });
+    await each([...new Set(markers.map(({ log }) => log))], (log) => this.update(log, hastened));
   }
 
   async disabled() {
@@ -138,11 +138,15 @@ export class Outbox {
     const waits = async () => new Set((await this.#markers()).map(({ log }) => log));
     const dead = async () => new Set((await this.blobs.list("dead/")).map((key) => key.slice("dead/".length)));
     const merged = rows.emptyTables();
-    await this.#each([...(await (state === "dead" ? dead() : waits()))], async (log) => {
+    await each([...(await (state === "dead" ? dead() : waits()))], async (log) => {
       for (const row of tablesOf(await this.logs.newest(log)).outbox.values()) merged.outbox.set(row.id, row);
     });
     return rows.outbox(merged, state, limit);
   }
+}
+
+function inOrder(a, b) {
+  return rows.compareText(a.dest, b.dest) || a.next_at - b.next_at || rows.compareText(a.id, b.id);
 }
 
 /** One lease: what it may take, and what it has taken. */

@@ -17,8 +17,9 @@ export async function partsOf(changes, home, tables, locate) {
   const fallback = () => home?.log ?? parts.keys().next().value ?? null;
   for (const lead of changes.leads ?? []) of(leads.get(lead.id)).leads.push(lead);
   for (const row of changes.submissions ?? []) of(sent.get(row.id)).submissions.push(row);
-  for (const [name, change] of [["suppress", changes.suppress?.[0]], ["release", changes.release], ["erase", changes.erase]]) {
-    if (change) of(personLog(change))[name] = changes[name];
+  const { suppress, release, erase } = changes;
+  for (const [name, key] of [["suppress", suppress?.[0]], ["release", release], ["erase", erase]]) {
+    if (key) of(personLog(key))[name] = changes[name];
   }
   for (const made of changes.outbox ?? []) {
     const isHere = home && (tables.leads.has(made.lead) || tables.submissions.has(made.cause));
@@ -26,8 +27,14 @@ export async function partsOf(changes, home, tables, locate) {
     of(known ?? (await locate(made.lead || made.cause)) ?? fallback() ?? looseLog(made.id)).outbox.push(made);
   }
   const { idem, cancel_mails: lead } = changes;
-  if (lead) of(leads.get(lead) ?? (tables.leads.has(lead) ? home.log : await locate(lead)) ?? looseLog(lead)).cancel_mails = lead;
-  if (idem) of(sent.get(idem.submission) ?? fallback() ?? (await locate(idem.submission)) ?? looseLog(idem.form, idem.key)).idem = idem;
+  if (lead) {
+    const known = leads.get(lead) ?? (tables.leads.has(lead) ? home.log : await locate(lead));
+    of(known ?? looseLog(lead)).cancel_mails = lead;
+  }
+  if (idem) {
+    const known = sent.get(idem.submission) ?? fallback() ?? (await locate(idem.submission));
+    of(known ?? looseLog(idem.form, idem.key)).idem = idem;
+  }
   return parts;
 }
 

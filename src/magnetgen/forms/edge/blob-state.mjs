@@ -5,7 +5,17 @@
  * (its keys in the index), `due` (its marker for the outbox, or empty) and `floor` (entries before it are to be empty).
  */
 
-import { claimKey, deadKey, dueKey, FLAG, indexKey, pointerKey, readDueKey, readIndexKey, tidyKey } from "./blob-keys.mjs";
+import {
+  claimKey,
+  deadKey,
+  dueKey,
+  FLAG,
+  indexKey,
+  pointerKey,
+  readDueKey,
+  readIndexKey,
+  tidyKey,
+} from "./blob-keys.mjs";
 import { emptyTables, pack, QUARANTINE_MS, unpack, where } from "./tables.mjs";
 
 /** A marker may say this much too soon that something waits: less than another marker would be worth. */
@@ -34,9 +44,10 @@ export function withClaim(found, { form, key, k, over }) {
 /**
  * The next entry of a log, and what goes with it; null if nothing has changed.
  *
- * → {log, n, entry, before, gone, emptied}. `before`: [key, text] of what is written before the entry, so that nothing
- * in it can be overlooked; without the entry it does no harm. An empty text stands for the time. `gone`: keys that are of no use once it stands. `emptied`:
- * it has removed what nobody may read any more, in older entries either.
+ * → {log, n, entry, before, ended, gone, emptied}. `before`: [key, text] of what is written before the entry, so that
+ * nothing in it can be overlooked; without the entry it does no harm. An empty text stands for the time. `ended`:
+ * claims whose answers have run out, of no use already. `gone`: keys that are of no use once the entry stands.
+ * `emptied`: it has removed what nobody may read any more, in older entries either.
  */
 export function nextEntry(found, tables, { now = 0, claims = found.entry?.claims ?? [] } = {}) {
   const { log, entry } = found;
@@ -57,16 +68,18 @@ export function nextEntry(found, tables, { now = 0, claims = found.entry?.claims
     claims: claims.filter((claim) => !answers.some((row) => isOf(claim, row))),
     tables: packed,
   };
+  const ended = answers.flatMap((row) => claimKeys(claims.find((claim) => isOf(claim, row))));
+  const emptied = removed.length > 0;
   const gone = [
     ...(entry?.due && entry.due !== due ? [entry.due] : []),
     ...removed.map((row) => pointerKey(row.id)),
     ...unlisted,
-    ...answers.flatMap((row) => claimKeys(claims.find((claim) => isOf(claim, row)))),
+    ...(emptied ? ended : []),
   ];
   const markers = [...made, ...(due && due !== entry?.due ? [due] : []), ...newlyDead(log, old, tables)];
   const tidy = tidyKeys(log, n, old, tables, now);
   const before = [...pointers(log, old, tables), ...[...markers, ...tidy].map((key) => [key, ""])];
-  return { log, n, entry: next, before, gone, emptied: removed.length > 0 };
+  return { log, n, entry: next, before, ended: emptied ? [] : ended, gone, emptied };
 }
 
 /** Pointers and keys of the index that belong to an entry. */

@@ -26,7 +26,8 @@ export class Tidy {
     await each(scrubs.slice(0, LOGS_MAX), (marker) => this.#scrubLate(marker, now));
     const due = (await this.blobs.list("tidy/")).map(readTidyKey).filter((marker) => marker && marker.at <= now);
     const first = due.sort((a, b) => a.at - b.at).slice(0, LOGS_MAX);
-    await each([...new Set(first.map(({ log }) => log))], (log) => this.#tidy(log, first.filter((one) => one.log === log), now));
+    const logs = new Set(first.map(({ log }) => log));
+    await each([...logs], (log) => this.#tidy(log, first.filter((marker) => marker.log === log), now));
     await this.#purgeRates(now);
   }
 

@@ -11,7 +11,7 @@ import { StoreUnavailable } from "./records.mjs";
 
 export const KEY_MAX = 600;
 /** Time for one request, in ms. */
-export const OP_MS = 6000;
+export const OP_MS = 3000;
 const TRIES = 3;
 const API = "https://api.netlify.com";
 const AGAIN = [408, 425, 429, 500, 502, 503, 504];
@@ -41,7 +41,9 @@ export function openBlobs({ name, context, fetch = globalThis.fetch, pause = bac
       const response = await call(method, key, more);
       if (response && wanted.includes(response.status)) return response;
       const passing = !response || AGAIN.includes(response.status);
-      if (!passing || attempt === TRIES - 1) throw new StoreUnavailable(`blobs: ${method} ${response?.status ?? "failed"}`);
+      if (!passing || attempt === TRIES - 1) {
+        throw new StoreUnavailable(`blobs: ${method} ${response?.status ?? "failed"}`);
+      }
       await pause(attempt);
     }
   }
@@ -49,7 +51,8 @@ export function openBlobs({ name, context, fetch = globalThis.fetch, pause = bac
   async function* pages(prefix, folders) {
     let cursor = "";
     do {
-      const query = { prefix, ...(folders ? { directories: "true" } : {}), ...(cursor ? { cursor } : {}) };
+      const all = { prefix, directories: folders ? "true" : "", cursor };
+      const query = Object.fromEntries(Object.entries(all).filter(([, value]) => value));
       const response = await ask("GET", "", [200, 204, 404], { query });
       const page = response.status === 200 ? JSON.parse(response.text) : {};
       yield page;
@@ -152,7 +155,7 @@ async function address({ store, context, fetch, signal, method, path, query }) {
 /** A key, which a URL escapes by itself. One that a URL would change is refused: it would be another's. */
 function pathOf(key) {
   const odd = /[?#%\\\u0000-\u001f\u007f]|^\/|\/$|\/\/|(?:^|\/)\.{1,2}(?:\/|$)/.test(key);
-  if (odd || !key.isWellFormed() || Buffer.byteLength(key) > KEY_MAX) throw new TypeError("not a key for Netlify Blobs");
+  if (odd || !key.isWellFormed() || Buffer.byteLength(key) > KEY_MAX) throw new TypeError("not a key for blobs");
   return key;
 }
 

@@ -35,7 +35,7 @@ export function waiting(now) {
 }
 
 /**
- * Take what is due, and one delivery of each destination that is to be probed; one statement a destination, oldest first.
+ * Take what is due, and one delivery of each destination that is to be probed: a statement for each, oldest first.
  * A probe before its time is none of the attempts after which a delivery is dead.
  */
 export function leasing(found, owner, now, seconds, limit, skip, probe) {

@@ -1,6 +1,6 @@
 /**
- * Leads, submissions and answers as rows of D1: what is asked, and how changes are written (store/rows.py). Each function
- * gives statements, {sql, values}, and asks nobody. A statement binds at most 100 values.
+ * Leads, submissions and answers as rows of D1: what is asked, and how changes are written (store/rows.py). Each
+ * function gives statements, {sql, values}, and asks nobody. A statement binds at most 100 values.
  */
 
 import * as outbox from "./d1-outbox.mjs";
@@ -39,8 +39,8 @@ export function insert(table, columns, rows, after) {
   const statements = [];
   for (let at = 0; at < rows.length; at += most) {
     const some = rows.slice(at, at + most);
-    const sql = `INSERT INTO ${table}(${columns.join(",")}) VALUES${some.map(() => marks).join(",")} ON CONFLICT${after}`;
-    statements.push(statement(sql, ...some.flat()));
+    const into = `${table}(${columns.join(",")}) VALUES${some.map(() => marks).join(",")}`;
+    statements.push(statement(`INSERT INTO ${into} ON CONFLICT${after}`, ...some.flat()));
   }
   return statements;
 }
@@ -109,7 +109,8 @@ export function writing(changes) {
 }
 
 function suppressing(key, reason, now) {
-  return insert("suppression", ["email_key", "reason", "at"], [[key, reason, now]], update("email_key", ["reason", "at"]));
+  const columns = ["email_key", "reason", "at"];
+  return insert("suppression", columns, [[key, reason, now]], update("email_key", ["reason", "at"]));
 }
 
 /** Everything of an address but the keyed hash. What was waiting for it is cancelled, and its bodies are emptied. */

@@ -2,8 +2,9 @@
  * What a decision loads from D1, in one round trip, and what must still be so when its changes are written.
  *
  * D1 has no transaction that a decision could run in, only batches. So each part of a snapshot is a question with one
- * value as its answer, and the batch that writes asks the same questions first: a different answer, and nothing of it is
- * written. Only what the decision has looked at is asked again, so that two that do not concern each other do not meet.
+ * value as its answer, and the batch that writes asks the same questions first: a different answer, and nothing of it
+ * is written. Only what the decision has looked at is asked again, so that two that do not concern each other never
+ * meet.
  */
 
 import { asIdem, asLead, asSubmission, IDEM, LEAD, statement, SUBMISSION } from "./d1-rows.mjs";
@@ -36,7 +37,8 @@ function keyOf(load) {
 function leadOf(load, key) {
   if (load.lead) return piece("id=?", load.lead);
   if (!key || !(load.form || load.submission)) return null;
-  const form = load.form ? piece("?", load.form) : piece("(SELECT form_id FROM submission WHERE id=?)", load.submission);
+  const ofSubmission = "(SELECT form_id FROM submission WHERE id=?)";
+  const form = load.form ? piece("?", load.form) : piece(ofSubmission, load.submission);
   return built("form_id={} AND email_key={}", form, key);
 }
 
@@ -87,7 +89,8 @@ function ids(rows) {
 /** Of the count, only whether it has reached its limit must stay: else any two submissions would meet. */
 function count(load, ask) {
   const recent =
-    "SELECT count(*) FROM (SELECT 1 FROM submission WHERE form_id=? AND created_at>? AND status<>'quarantined' LIMIT ?)";
+    "SELECT count(*) FROM (" +
+    "SELECT 1 FROM submission WHERE form_id=? AND created_at>? AND status<>'quarantined' LIMIT ?)";
   const read = piece(recent, load.form ?? "", load.since ?? 0, load.count_max);
   ask("count", read, built("SELECT ({})>={}", read, piece("?", load.count_max)));
 }

@@ -1,4 +1,4 @@
-/** Destinations other than webhooks: services that a recipe describes, told of leads as the format of recipes has it. */
+/** Destinations other than webhooks: services that a recipe describes, told of leads as the recipes' format has it. */
 
 import { createHash } from "node:crypto";
 
@@ -107,7 +107,7 @@ function listed(rules, answer) {
   return /^[0-9]+$/.test(answer.code) && recipes.says(rules ?? [], Number(answer.code), answer.body);
 }
 
-/** What the holes of a recipe may be filled with, of the event's `data` ({id} alone after an erasure): see destinations.py. */
+/** What the holes of a recipe may be filled with, of the event's `data` ({id} alone after an erasure). */
 export function holes(data) {
   const answered = Object.entries(data.fields ?? {}).filter(([name]) => name !== "email");
   const fields = new Map(answered.map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]));

@@ -1,13 +1,16 @@
-/** A host of web Requests: reads one within its limits, lets the core answer, sends the answer, and delivers afterwards. */
+/** A host of web requests: reads one within its limits, lets the core answer, sends the answer, delivers afterwards. */
 
 import { randomBytes } from "node:crypto";
 
 import { BODY_MAX } from "./decode.mjs";
+import { withHeaders } from "./http.mjs";
+import { trimmed } from "./text.mjs";
 
 /** Time in which a body must have come: a slow client holds nothing. */
 export const BODY_SECONDS = 10;
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const CLOSE = ["connection", "close"];
 const NO_BODY = [101, 204, 205, 304];
 
 class SlowClient extends Error {}
@@ -16,7 +19,8 @@ class SlowClient extends Error {}
  * One request. `webRequest`: a Request, or {method, url, headers, body} like one. `client`: its peer's address;
  * `waitUntil`: keeps the platform alive for a promise, without it nothing is delivered here; `id`: the request's.
  */
-export async function respond(runtime, webRequest, { client = "", waitUntil = null, id = "", seconds = BODY_SECONDS } = {}) {
+export async function respond(runtime, webRequest, options = {}) {
+  const { client = "", waitUntil = null, id = "", seconds = BODY_SECONDS } = options;
   const request = requestOf(runtime, webRequest, client, id);
   let body;
   try {
@@ -24,20 +28,22 @@ export async function respond(runtime, webRequest, { client = "", waitUntil = nu
   } catch (error) {
     // Whoever has left before the end of their body reads no answer.
     if (!(error instanceof SlowClient)) return new Response(null, { status: 400 });
-    const refused = runtime.refusal(request, 408, "timeout");
-    return webResponse(runtime, request, withHeader(refused, "connection", "close"));
+    const refused = await runtime.refusal(request, 408, "timeout");
+    return webResponse(runtime, request, withHeaders(refused, CLOSE));
   }
   const response = await runtime.answer({ ...request, body }, waitUntil);
   if (request.method === "POST" && waitUntil) waitUntil(runtime.deliver());
   const last = body.length > BODY_MAX;
-  return webResponse(runtime, request, last ? withHeader(response, "connection", "close") : response);
+  return webResponse(runtime, request, last ? withHeaders(response, CLOSE) : response);
 }
 
 function requestOf(runtime, webRequest, client, id) {
   const headers = Object.create(null);
   for (const [name, value] of webRequest.headers) {
     const known = name.toLowerCase();
-    headers[known] = known in headers ? `${headers[known]}, ${value}` : value;
+    // The white space around a value is no part of it (RFC 9110, 5.5), which not every server knows.
+    const bare = trimmed(value, (char) => char === "\t" || char === " ");
+    headers[known] = known in headers ? `${headers[known]}, ${bare}` : bare;
   }
   const [, path, query] = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^?#]*)(?:\?([^#]*))?/i.exec(webRequest.url) ?? ["", "", ""];
   return {
@@ -99,10 +105,6 @@ async function collected(reader, limit) {
     at += piece.length;
   }
   return body;
-}
-
-function withHeader(response, name, value) {
-  return { ...response, headers: [...response.headers, [name, value]] };
 }
 
 async function webResponse(runtime, request, response) {

@@ -20,10 +20,11 @@ const PAGE = 100;
  * Ask again about what can still be judged → how many submissions were released.
  *
  * What passes goes on as if the owner had released it, what fails stays held with the reason `challenge_failed`, and
- * what has become too old waits for the owner. While the verifier is down, nothing changes. `context`: one as of now.
+ * what has become too old waits for the owner. While the verifier is down, nothing changes. `context`: one as of now;
+ * `seconds`: how long it may take at most.
  */
-export async function review(store, verifier, context) {
-  const [ctx, ends] = [context(), performance.now() + SECONDS * 1000];
+export async function review(store, verifier, context, seconds = SECONDS) {
+  const [ctx, ends] = [context(), performance.now() + Math.min(seconds, SECONDS) * 1000];
   let [released, isDown] = [0, false];
   for (const form of ctx.site.forms.values()) {
     const { challenge } = form;

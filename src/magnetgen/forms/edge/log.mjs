@@ -1,4 +1,4 @@
-/** One JSON line an event, on stderr or where the platform keeps it. Never a field's value, an address, a token or a body. */
+/** One JSON line an event, where the platform keeps them. Never a field's value, an address, a token or a body. */
 
 /** Write a line; a log that cannot be written to stops nothing. */
 export function event(name, facts = {}, write = writeLine) {

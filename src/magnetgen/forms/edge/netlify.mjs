@@ -14,16 +14,16 @@ import { SiteFault } from "./site.mjs";
 import { BlobStore } from "./store-blobs.mjs";
 
 const ASSETS = "magnetgen-assets";
-/** A scheduled function is ended after 30 s: nothing is begun after so many. */
-const DRAIN_SECONDS = 18;
+/** A scheduled function is ended after 30 s, and an attempt may take 15 s: nothing is begun after so many. */
+const DRAIN_SECONDS = 14;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$/;
 const UNREADY = "This site cannot take anything in at the moment. Please try again later.\n";
 
 /**
  * A site's functions → {handle(request, context), drain(request, context)}.
  *
- * `forms`: what forms.json holds; `assets`: {size, read} of the bundle's own files; `services`: the recipes; `log(text)`:
- * writes a line. Headers of _headers do not apply to functions: the handler sends its own.
+ * `forms`: what forms.json holds; `assets`: {size, read} of the bundle's own files; `services`: the recipes;
+ * `log(text)`: writes a line. Headers of _headers do not apply to functions: the handler sends its own.
  */
 export function netlify({ forms, assets, services, log }) {
   return netlifyOf((env, store) => {
@@ -34,7 +34,7 @@ export function netlify({ forms, assets, services, log }) {
   }, log);
 }
 
-/** The same around any handler. `open(env, store)` → {respond(request, options), drain()}, once for each store's name. */
+/** The same around any handler. `open(env, store)` → {respond(request, options), drain()}, once for each store. */
 export function netlifyOf(open, log) {
   const handlers = new Map();
 
@@ -104,16 +104,15 @@ export function storeName(env, context) {
 
 /** Assets of the bundle, and those that `deploy` has put into blobs as they were too large for it. */
 export function withUploads(assets, blobs, log) {
-  const isUploaded = (asset) => asset.store === "upload";
   return {
     async size(asset) {
-      if (!isUploaded(asset)) return assets.size(asset);
+      if (!asset.key) return assets.size(asset);
       if (await blobs.has(asset.key)) return asset.size;
       event("download_missing", { hint: "its file is not in Netlify Blobs: run `magnetgen deploy` again" }, log);
       return null;
     },
     async read(asset, start, length) {
-      if (!isUploaded(asset)) return assets.read(asset, start, length);
+      if (!asset.key) return assets.read(asset, start, length);
       if (!length) return new Uint8Array(0);
       const stream = await blobs.stream(asset.key);
       if (!stream) throw new StoreUnavailable("blobs: a file has gone");

@@ -23,7 +23,7 @@ function octets(text) {
 }
 
 /** The eight numbers of an IPv6 address, or null. */
-function hextets(text) {
+export function hextets(text) {
   let parts = text.split(":");
   if (parts.length < 3) return null;
   if (parts.at(-1).includes(".")) {

@@ -34,20 +34,20 @@ function note(breaker, ok, now, wait) {
 
 /**
  * Sends for one site. `hooks`: Map of destinations that are ready; without `mail`, mails wait. `breakers`: name →
- * {failures, probe_at}, plain JSON; `latest`: the latest time that was seen; `seconds`: after so many nothing more is
- * begun in a drain, where the platform ends it; `jitter()`: 0 to 1; `note(event, facts)`: the log.
+ * {failures, probe_at}, plain JSON; `latest`: the latest time that was seen; `jitter()`: 0 to 1; `note(event,
+ * facts)`: the log.
  *
  * Nothing else is remembered between drains: a platform may end one at any moment, and nothing is to wait for it.
  */
 export class Deliverer {
-  constructor({ breakers = {}, latest = 0, seconds = Infinity, jitter = Math.random, ...parts }) {
-    Object.assign(this, parts, { breakers: Object.assign(Object.create(null), breakers), latest, seconds, jitter });
+  constructor({ breakers = {}, latest = 0, jitter = Math.random, ...parts }) {
+    Object.assign(this, parts, { breakers: Object.assign(Object.create(null), breakers), latest, jitter });
   }
 
-  /** Send all that is due, and wait for it → {sent, failed}. */
-  async drain() {
+  /** Send all that is due, and wait for it → {sent, failed}. After `seconds`, or `most`, nothing more is begun. */
+  async drain(seconds = Infinity, most = Infinity) {
     const [done, running] = [{ sent: 0, failed: 0 }, new Map()];
-    const ends = this.clock() + this.seconds;
+    const left = { until: this.clock() + seconds, most };
     const count = async (dest, group, until) => {
       const part = await this.sendAll(dest, group, until);
       running.delete(dest);
@@ -56,24 +56,32 @@ export class Deliverer {
     };
     for (;;) {
       const wasBusy = running.size > 0;
-      for (const [dest, group, until] of await this.taken(ends, running)) running.set(dest, count(dest, group, until));
+      for (const [dest, group, until] of await this.taken(left, running)) running.set(dest, count(dest, group, until));
       // Whichever has sent its batch may have more that is due, also one that ended while this was looked for.
       if (running.size) await Promise.race(running.values());
       else if (!wasBusy) return done;
     }
   }
 
-  /** Take a batch of each destination but those that are `busy` → [dest, deliveries, until when they may be begun]. */
-  async taken(ends, busy) {
+  /** Take a batch of each destination but those that are `busy` → [dest, deliveries, until when to begin them]. */
+  async taken(left, busy) {
     const now = this.clock();
-    if (now >= ends) return [];
+    if (now >= left.until || left.most <= 0) return [];
     await this.noticeClock(now);
     const [skip, probe] = await this.closed(now, busy);
-    const found = await this.store.lease(Math.floor(now * 1000), LEASE_SECONDS, BATCH, skip, probe);
+    const limit = this.batch(left.most);
+    const found = await this.store.lease(Math.floor(now * 1000), LEASE_SECONDS, limit, skip, probe);
+    left.most -= found.length;
     const groups = new Map();
     for (const delivery of found) groups.set(delivery.dest, [...(groups.get(delivery.dest) ?? []), delivery]);
-    const until = Math.min(now + LEASE_SECONDS - LEASE_MARGIN, ends);
+    const until = Math.min(now + LEASE_SECONDS - LEASE_MARGIN, left.until);
     return [...groups].map(([dest, group]) => [dest, group, until]);
+  }
+
+  /** How many of one destination may be taken, so that each has its part of what is left. */
+  batch(most) {
+    const dests = this.composer.site.destinations.size + this.mailDests().size;
+    return Math.max(1, Math.min(BATCH, Math.floor(most / dests)));
   }
 
   /** After the clock was set back, what is due by the old one would wait until the new one has caught up. */

@@ -7,7 +7,8 @@
 import { createHash } from "node:crypto";
 
 import * as outgoing from "./outgoing.mjs";
-import { ACCEPTED, CHANGES, CONFIRMED, HELD, IDEM, LEAD, LOAD, PENDING, shownSource, UNSUBSCRIBED } from "./records.mjs";
+import { ACCEPTED, CONFIRMED, HELD, PENDING, UNSUBSCRIBED } from "./records.mjs";
+import { CHANGES, IDEM, LEAD, LOAD, shownSource } from "./records.mjs";
 import { partition, utf8 } from "./text.mjs";
 import * as tokens from "./tokens.mjs";
 

@@ -1,13 +1,12 @@
 /** One handler at work: the core's requests answered by a store, a clock, a network. Hosts are thin around it. */
 
-import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 
 import { verifierFromEnv } from "./challenge.mjs";
 import { openDestination, Unset } from "./destinations.mjs";
 import { complete, handle, internal } from "./handler.mjs";
 import { review } from "./held.mjs";
-import { Problem, problem } from "./http.mjs";
+import { makeContext, Problem, problem } from "./http.mjs";
 import { event } from "./log.mjs";
 import { address, Composer } from "./mail.mjs";
 import { openMail } from "./mail-api.mjs";
@@ -27,7 +26,8 @@ const METHODS = ["GET", "HEAD", "POST", "OPTIONS"];
  * `forms`: what forms.json holds; `env`: name → value; `assets`: {size(asset) → Promise<number|null>,
  * read(asset, start, length) → Promise<Uint8Array|ReadableStream>}; `services`: {destinations, mail: name → recipe,
  * mails: the mails that come with magnetgen}; `clock`: seconds since the epoch; `random(n)`: that many bytes;
- * `fetch`: the platform's; `log(text)`: writes a line; `drainSeconds`: after so many nothing more is begun in a drain.
+ * `fetch`: the platform's; `log(text)`: writes a line; `drainSeconds`,
+ * `drainMax`: after so many seconds, or deliveries, nothing more is begun in a drain.
  * Tests put sinks in place of `poster` and `transport`, and open destinations by themselves.
  */
 export function createRuntime(parts) {
@@ -42,7 +42,7 @@ export function createRuntime(parts) {
   const transport = parts.transport ?? openMail(env, poster, services);
   const sender = parts.sender ?? env.MAGNETGEN_MAIL_FROM ?? "";
   checkSender(sender, transport);
-  if (!transport) note("no_mail", { hint: "MAGNETGEN_MAIL_PROVIDER is not set: mails wait in the outbox" });
+  if (!transport) note("not_set_up", { hint: "mails wait in the outbox: MAGNETGEN_MAIL_PROVIDER is not set" });
   const open = parts.open ?? openDestination;
   const deliverer = new Deliverer({
     store,
@@ -54,10 +54,12 @@ export function createRuntime(parts) {
     note,
     breakers: parts.breakers,
     latest: parts.latest,
-    seconds: parts.drainSeconds,
   });
   const verifier = verifierFromEnv(env, fetcher);
-  return new Runtime({ site, keys, store, deliverer, assets, clock, random, verifier, note, proxies: proxiesOf(env) });
+  const { drainSeconds = Infinity, drainMax = Infinity } = parts;
+  const limits = { drainSeconds, drainMax: drainMaxOf(env, drainMax) };
+  const proxies = proxiesOf(env);
+  return new Runtime({ site, keys, store, deliverer, assets, clock, random, verifier, note, proxies, ...limits });
 }
 
 /** All that answers the core. `proxies`: how many of them are trusted. */
@@ -98,10 +100,7 @@ class Runtime {
   }
 
   context(request) {
-    const now = this.clock();
-    const { site, keys, random } = this;
-    const newId = () => Buffer.from(random(16)).toString("hex");
-    return { site, keys, request, now, ms: Math.floor(now * 1000), random, newId };
+    return makeContext(this.site, this.keys, request, this.clock(), this.random);
   }
 
   async perform(step, waitUntil) {
@@ -133,7 +132,7 @@ class Runtime {
       case "probe":
         return store.probe(ms);
       case "locate":
-        return this.locate(step.asset);
+        return this.assets.size(step.asset);
       default:
         throw new Error("an effect of an unknown kind");
     }
@@ -149,17 +148,19 @@ class Runtime {
 
   /** Remove what has served its time, send what is due, then ask again about what nobody could judge. */
   async drain() {
+    const ends = performance.now() + this.drainSeconds * 1000;
+    const left = () => (ends - performance.now()) / 1000;
     await this.store.purge(Math.floor(this.clock() * 1000));
-    const done = await this.deliverer.drain();
-    if (!(await this.review())) return done;
-    const more = await this.deliverer.drain();
+    const done = await this.deliverer.drain(left(), this.drainMax);
+    if (!(await this.review(left()))) return done;
+    const more = await this.deliverer.drain(left(), this.drainMax - done.sent - done.failed);
     return { sent: done.sent + more.sent, failed: done.failed + more.failed };
   }
 
   /** Send what is due now, after a request. What goes wrong with it is for the next drain. */
   async deliver() {
     try {
-      await this.deliverer.drain();
+      await this.deliverer.drain(this.drainSeconds, this.drainMax);
     } catch (error) {
       if (error instanceof StoreUnavailable) this.note("outbox_unavailable");
       else this.note("outbox_broken", { error: kindOf(error) });
@@ -167,13 +168,8 @@ class Runtime {
   }
 
   /** Ask again about submissions whose challenge nobody could judge → how many were released. */
-  review() {
-    return review(this.store, this.verifier, () => this.context(emptyRequest()));
-  }
-
-  /** An asset's address in a storage, or its size where the host has it; null: nobody has it. */
-  async locate(asset) {
-    return asset.url ? asset.url : this.assets.size(asset);
+  review(seconds = Infinity) {
+    return review(this.store, this.verifier, () => this.context(emptyRequest()), seconds);
   }
 
   /** What a response's `file` stands for → bytes, or a stream of them. */
@@ -205,17 +201,19 @@ function kept(promise, waitUntil) {
 }
 
 function emptyRequest() {
-  return { method: "POST", path: "", headers: Object.create(null), body: new Uint8Array(0), query: "", client: "", id: "" };
+  const [headers, body] = [Object.create(null), new Uint8Array(0)];
+  return { method: "POST", path: "", headers, body, query: "", client: "", id: "" };
 }
 
 function kindOf(error) {
   return error?.constructor?.name || "Error";
 }
 
-/** The innermost frame, as FILE:LINE. A message may hold anything, and is not looked at. */
+/** The innermost frame, as FILE:LINE. A message may hold anything, even what looks like a frame: it is left out. */
 function placeOf(error) {
-  const frames = String(error?.stack ?? "").split("\n").filter((text) => /^ {4}at /.test(text));
-  const found = /([\w.-]+\.[cm]?js):([0-9]+):[0-9]+\)?$/.exec(frames[0] ?? "");
+  const [stack, message] = [String(error?.stack ?? ""), String(error?.message ?? "")];
+  const frames = stack.slice(Math.max(0, stack.indexOf(message)) + message.length);
+  const found = /^ {4}at .*?([\w.-]+\.[cm]?js):([0-9]+):[0-9]+\)?$/m.exec(frames);
   return found ? `${found[1]}:${found[2]}` : "";
 }
 
@@ -237,6 +235,15 @@ function proxiesOf(env) {
   return Number(text);
 }
 
+/** MAGNETGEN_DRAIN_MAX: what a platform's plan allows; without it what the host thinks is safe. */
+function drainMaxOf(env, most) {
+  const text = env.MAGNETGEN_DRAIN_MAX || "";
+  if (text && !/^[1-9][0-9]{0,5}$/.test(text)) {
+    throw new SiteFault("MAGNETGEN_DRAIN_MAX is to be how many deliveries one run may begin: 1 to 999999");
+  }
+  return text ? Number(text) : most;
+}
+
 /** Destinations whose settings are there, by name; what is for the others waits. */
 function hooksOf(site, open, note) {
   const hooks = new Map();
@@ -245,7 +252,7 @@ function hooksOf(site, open, note) {
       hooks.set(name, open(destination));
     } catch (error) {
       if (!(error instanceof Unset)) throw error;
-      note("destination_unset", { dest: name, hint: `what is for it waits in the outbox: ${error.message}` });
+      note("not_set_up", { hint: `what is for the destination ${name} waits in the outbox: ${error.message}` });
     }
   }
   return hooks;

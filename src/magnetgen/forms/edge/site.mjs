@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 
 import * as contract from "./contract.mjs";
 import { dumps } from "./json.mjs";
+import { hextets } from "./network.mjs";
 import { origin, urlsplit, utf8 } from "./text.mjs";
 
 export { origin };
@@ -34,7 +35,7 @@ export function destinationsOf(site, form) {
 function publicUrl(url) {
   const { scheme, netloc, hostname, port, path, query, fragment } = urlsplit(url);
   const isWeb = Object.hasOwn(DEFAULT_PORTS, scheme) && /^[\0-\x7f]+$/.test(hostname);
-  const isHost = !/[[\]]/.test(netloc) || /^(?:[^[\]]*@)?\[[0-9A-Fa-f:.]+\](?::[0-9]*)?$/.test(netloc);
+  const isHost = !/[[\]]/.test(netloc) || isBracketed(netloc, hostname);
   if (!isWeb || !isHost || Number.isNaN(port) || query || fragment) {
     throw new SiteFault("MAGNETGEN_PUBLIC_URL is to be the handler's address: https://example.com/api");
   }
@@ -43,8 +44,12 @@ function publicUrl(url) {
   return `${scheme}://${host}${end}${withoutSlashes(path)}`;
 }
 
+function isBracketed(netloc, hostname) {
+  return /^(?:[^[\]]*@)?\[[^[\]]+\](?::[0-9]*)?$/.test(netloc) && hextets(hostname) !== null;
+}
+
 function withoutSlashes(text) {
-  return text.replace(/\/+$/, "");
+  return text.replace(/(?<!\/)\/+$/, "");
 }
 
 /** forms.json from its text. `given` overrides the build's public URL. Throws SiteFault. */
@@ -119,7 +124,7 @@ function madeForm(name, entry, baseUrl) {
     back: need(entry, "back"),
     version: createHash("sha256").update(utf8(dumps(entry, { sorted: true }))).digest("hex").slice(0, 12),
     per_hour: integer(entry.per_hour ?? contract.PER_HOUR),
-    challenge: entry.challenge ? madeChallenge(entry.challenge, name, baseUrl) : null,
+    challenge: madeChallenge(entry.challenge ?? {}, name, baseUrl),
   });
 }
 
@@ -135,6 +140,7 @@ function madeConsent(entry) {
 
 /** `is_proof`: the handler judges it by itself; anything else somebody is asked about. */
 function madeChallenge(entry, form, baseUrl) {
+  if (!Object.keys(entry).length) return null;
   const kind = need(entry, "kind");
   if (kind !== contract.PROOF_OF_WORK && kind !== contract.TURNSTILE) throw new TypeError(`challenge ${kind}`);
   const isProof = kind === contract.PROOF_OF_WORK;
@@ -149,7 +155,7 @@ function madeChallenge(entry, form, baseUrl) {
   });
 }
 
-/** A file to be handed out. `store` and `key`: where a target has put one that is too large for its bundle. */
+/** A file to be handed out. `key`: its name in the host's store of objects, where it is too large for the bundle. */
 function madeAsset(name, entry) {
   return Object.freeze({
     name,
@@ -157,8 +163,6 @@ function madeAsset(name, entry) {
     filename: entry.name ?? name,
     size: integer(need(entry, "size")),
     sha256: need(entry, "sha256"),
-    url: entry.url ?? "",
-    store: entry.store ?? "",
     key: entry.key ?? "",
   });
 }

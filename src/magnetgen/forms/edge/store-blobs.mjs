@@ -7,9 +7,9 @@
  *   number taken reads and decides again. So what a decision sees of an address cannot change under it, confirm and
  *   unsubscribe come one after the other, and there is one lead of an address on a form without any lock.
  * - It has succeeded only when a strong read gives back what was written, whatever the writing was answered.
- * - What is found other than by an address is named by blobs beside the log (blob-state.mjs): pointers by id, an index by
- *   time, markers for what is due. They are written before the entry, so a crash can leave one too many, never one too
- *   few; they only say where to look, and what they say is checked there. Nothing is counted, or listed, in one blob.
+ * - What is found other than by an address is named by blobs beside the log (blob-state.mjs): pointers by id, an index
+ *   by time, markers for what is due. They are written before the entry, so a crash can leave one too many, never one
+ *   too few; they only say where to look, and what they say is checked there. Nothing is counted or listed in one blob.
  * - An idempotency key of a client's is one key over all addresses: blob-claims.mjs.
  * - Erasing is an entry without the rows; then older entries are emptied, and their blobs beside removed, by whoever
  *   gets to it: blob-tidy.mjs.
@@ -81,9 +81,14 @@ export class BlobStore {
   async #load(load) {
     const keys = load.idem ?? [];
     const form = load.form ?? "";
-    const counting = load.count_max ? this.index.count(form, load.since, load.count_max) : 0;
-    const home = await this.#home(load, form, keys);
-    const [count, { idem, claim }] = await Promise.all([counting, this.claims.answer(form, keys, home)]);
+    const answered = async () => {
+      const found = await this.#home(load, form, keys);
+      return { home: found, ...(await this.claims.answer(form, keys, found)) };
+    };
+    const [count, { home, idem, claim }] = await Promise.all([
+      load.count_max ? this.index.count(form, load.since, load.count_max) : 0,
+      answered(),
+    ]);
     const tables = home ? tablesOf(home) : rows.emptyTables();
     return { home, claim, snapshot: { ...rows.snapshot(tables, load), idem, count } };
   }
@@ -144,11 +149,15 @@ export class BlobStore {
   /** Add an entry → whether it stands; another may have been faster. What is over with it goes when it can. */
   async #commit(next, now) {
     const stamp = String(this.wall());
-    const before = next.before.map(([key, text]) => this.blobs.set(key, text || stamp));
-    await Promise.all(next.emptied ? [...before, this.tidy.announce(next)] : before);
+    await Promise.all([
+      ...next.before.map(([key, text]) => this.blobs.set(key, text || stamp)),
+      ...next.ended.map((key) => this.blobs.remove(key)),
+      next.emptied ? this.tidy.announce(next) : null,
+    ]);
     if (!(await this.logs.append(next.log, next.n, next.entry))) return false;
     this.deliveries.noteMarkers(next.entry.due, next.gone);
-    await this.#gladly(() => (next.emptied ? this.tidy.scrub(next, now) : each(next.gone, (key) => this.blobs.remove(key))));
+    const remove = () => each(next.gone, (key) => this.blobs.remove(key));
+    await this.#gladly(() => (next.emptied ? this.tidy.scrub(next, now) : remove()));
     return true;
   }
 

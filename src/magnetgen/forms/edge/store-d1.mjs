@@ -1,10 +1,10 @@
 /**
  * The store on Cloudflare D1: the tables of store/schema.py, and what store/__init__.py promises.
  *
- * A decision's changes are one `batch()`, which is written as a whole or not at all. Its first statement is the guard: a
- * row that cannot be written where something that the decision looked at has changed since it was read; then it is read
- * and decided again. The guard's row is the commit's receipt as well. Where the answer of a batch gets lost, a row of the
- * same id is written that says so: if there is none yet, the batch was not committed and now never can be.
+ * A decision's changes are one `batch()`, which is written as a whole or not at all. Its first statement is the guard:
+ * a row that cannot be written where something that the decision looked at has changed since it was read; then it is
+ * read and decided again. The guard's row is the commit's receipt as well. Where the answer of a batch gets lost, a row
+ * of the same id is written that says so: if there is none yet, the batch was not committed and now never can be.
  */
 
 import { randomBytes } from "node:crypto";

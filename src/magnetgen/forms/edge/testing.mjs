@@ -51,8 +51,9 @@ export function testApp({ makeRuntime, store, box = memoryBox(), env = globalThi
       }
       const text = new TextDecoder().decode(await readBody(webRequest.body, 60, BODY_MAX));
       const data = await hook(path.slice("/_test/".length), JSON.parse(text || "{}"), state, runtime, store, box);
+      const status = data === null ? 404 : 200;
       const headers = { "content-type": "application/json" };
-      return new Response(ascii(dumps(data, { item: ", ", key: ": " })), { status: data === null ? 404 : 200, headers });
+      return new Response(ascii(dumps(data, { item: ", ", key: ": " })), { status, headers });
     },
   };
 }

@@ -6,7 +6,7 @@ const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** What Python's `\s` matches, for a character class. JavaScript's differs in seven characters. */
 export const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-const ENDS = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, "g");
+const WHITE = new RegExp(`[${SPACE}]`);
 const PAIR = /[\ud800-\udbff][\udc00-\udfff]/g;
 
 /** The text in UTF-8. */
@@ -47,7 +47,15 @@ export function partition(text, separator) {
 
 /** Without white space at its ends, which is what Python takes for it. */
 export function strip(text) {
-  return text.replace(ENDS, "");
+  return trimmed(text, (char) => WHITE.test(char));
+}
+
+/** Without the characters at its ends that are to go. A pattern would take the square of the time within a text. */
+export function trimmed(text, goes) {
+  let [start, end] = [0, text.length];
+  while (start < end && goes(text[start])) start += 1;
+  while (start < end && goes(text[end - 1])) end -= 1;
+  return text.slice(start, end);
 }
 
 export function withoutPrefix(text, prefix) {

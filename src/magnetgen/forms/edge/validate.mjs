@@ -6,14 +6,14 @@ import * as contract from "./contract.mjs";
 import { DecodeError, jsonValue } from "./decode.mjs";
 import { dumps } from "./json.mjs";
 import { matches } from "./pattern.mjs";
-import { byteLength, compare, isSound, lengthOf, partition, SPACE, utf8 } from "./text.mjs";
+import { byteLength, compare, isSound, lengthOf, partition, SPACE, trimmed, utf8 } from "./text.mjs";
 
 /** What a ticked consent, or a lone box without an option of its own, is kept as. */
 export const GIVEN = "yes";
 export const SOURCE_MAX = 1024;
 export const TOUCH_VALUE_MAX = 256;
 
-const TRIM = /^[\t\n\f\r ]+|[\t\n\f\r ]+$/g;
+const TRIM = "\t\n\f\r ";
 const CONTROL = /[\0-\x1f\x7f-\x9f]/;
 const CONTROL_BUT_TEXT = /[\0-\x08\x0b-\x1f\x7f-\x9f]/;
 const LOCAL = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/;
@@ -46,7 +46,7 @@ const fault = (field, code) => ({ field, code });
 
 /** Without white space at its ends, as HTML knows it. */
 export function trim(text) {
-  return text.replace(TRIM, "");
+  return trimmed(text, (char) => TRIM.includes(char));
 }
 
 /**

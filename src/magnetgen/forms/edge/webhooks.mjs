@@ -33,8 +33,8 @@ export function openHook(name, url, secret) {
 /** An absolute address that holds nothing strange. Throws SiteFault that does not show it. */
 export function address(what, url) {
   // The parser is kinder than this: it takes `https:host`, and white space within.
-  const sound = /^https?:\/\/[^/?#]/i.test(url) && /^[!-~]+$/.test(url) && URL.canParse(url) && new URL(url).port !== "0";
-  if (!sound) throw new SiteFault(`${what} is to be https://…`);
+  const isSound = /^https?:\/\/[^/?#]/i.test(url) && /^[!-~]+$/.test(url) && URL.canParse(url);
+  if (!isSound || new URL(url).port === "0") throw new SiteFault(`${what} is to be https://…`);
   return url;
 }
 
@@ -131,11 +131,12 @@ const FAULTS = {
   UND_ERR_CONNECT_TIMEOUT: "TimeoutError",
 };
 
-/** What went wrong with a request, by a name that says nothing of where it went. */
+/** What went wrong with a request, by the name that Python has for it; platforms that tell less get OSError. */
 function faultOf(error) {
   if (error?.name === "TimeoutError" || error?.name === "AbortError") return "TimeoutError";
   const code = String(error?.cause?.code ?? "");
-  return Object.hasOwn(FAULTS, code) ? FAULTS[code] : /CERT|SSL|TLS/.test(code) ? "SSLError" : "OSError";
+  if (/CERT|SIGNATURE/.test(code)) return "SSLCertVerificationError";
+  return Object.hasOwn(FAULTS, code) ? FAULTS[code] : "OSError";
 }
 
 /** 2xx is success and nothing else is; 410: the destination is gone for good. */
@@ -145,8 +146,8 @@ export function judge(status, retryAfter = "", now = Date.now()) {
   return sent(false, String(status), { permanent: gone, gone, retry_after: secondsOf(retryAfter, now), item });
 }
 
-const DATE =
-  /^(?:[A-Za-z]{3,9}, ?)?([0-9]{1,2})[ -]([A-Za-z]{3})[ -]([0-9]{2}|[0-9]{4}) ([0-9]{2}):([0-9]{2})(?::([0-9]{2}))? (GMT|UTC?|[+-][0-9]{4})$/;
+const DAY = "(?:[A-Za-z]{3,9}, ?)?([0-9]{1,2})[ -]([A-Za-z]{3})[ -]([0-9]{2}|[0-9]{4})";
+const DATE = new RegExp(`^${DAY} ([0-9]{2}):([0-9]{2})(?::([0-9]{2}))? (GMT|UTC?|[+-][0-9]{4})$`);
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /** Retry-After: seconds or a date → seconds from now, within a day. */

@@ -1,6 +1,6 @@
 /**
- * The handler as a Cloudflare Worker: leads in D1 (`DB`), the site's pages as static assets (`ASSETS`), large files in R2
- * (`ASSETS_BUCKET`). What is missing in its settings is said in the log, never to a visitor.
+ * The handler as a Cloudflare Worker: leads in D1 (`DB`), the site's pages as static assets (`ASSETS`), large files in
+ * R2 (`ASSETS_BUCKET`). What is missing in its settings is said in the log, never to a visitor.
  */
 
 import { randomBytes } from "node:crypto";
@@ -16,14 +16,16 @@ import { D1Store } from "./store-d1.mjs";
 
 const RETRY_AFTER = "60";
 /** How long a drain begins with more: the platform ends what still runs 30 s after the answer. */
-const DRAIN_SECONDS = 20;
+const DRAIN_SECONDS = 14;
+/** Deliveries that a run begins: the free plan allows it 50 queries of D1, and each delivery takes three or four. */
+const DRAIN_MAX = 8;
 const UNREADY = "This site cannot take anything in at the moment. Please try again later.\n";
 
 /**
  * A Worker's handlers → {fetch(request, env, ctx), scheduled(event, env, ctx)}.
  *
- * `forms`: what forms.json holds; `assets`: {size, read} of the bundle's own files; `services`: the recipes; `log(text)`:
- * writes a line. A runtime is made once for each `env`, which is once in an isolate.
+ * `forms`: what forms.json holds; `assets`: {size, read} of the bundle's own files; `services`: the recipes;
+ * `log(text)`: writes a line. A runtime is made once for each `env`, which is once in an isolate.
  */
 export function worker({ forms, assets, services, log }) {
   return workerOf((env) => handlerOf({ forms, assets, services, log }, env), log);
@@ -85,8 +87,9 @@ function runtimeOf({ forms, assets, services, log }, env) {
   }
   const stored = bucketed(assets, env.ASSETS_BUCKET, log);
   const store = new D1Store(env.DB);
-  const runtime = createRuntime({ forms, env, store, assets: stored, services, log, drainSeconds: DRAIN_SECONDS });
-  if (!env.ASSETS_BUCKET && [...runtime.site.assets.values()].some(isUploaded)) {
+  const limits = { drainSeconds: DRAIN_SECONDS, drainMax: DRAIN_MAX };
+  const runtime = createRuntime({ forms, env, store, assets: stored, services, log, ...limits });
+  if (!env.ASSETS_BUCKET && [...runtime.site.assets.values()].some((asset) => asset.key)) {
     const hint = 'no R2 bucket is bound as ASSETS_BUCKET: name it in wrangler.toml under [[r2_buckets]]';
     event("downloads_unset", { hint }, log);
   }
@@ -95,15 +98,11 @@ function runtimeOf({ forms, assets, services, log }, env) {
 
 // Files
 
-function isUploaded(asset) {
-  return asset.store === "upload";
-}
-
 /** Assets of the bundle, and those that `deploy` has put into R2 as they were too large for it. */
 function bucketed(assets, bucket, log) {
   return {
     async size(asset) {
-      if (!isUploaded(asset)) return assets.size(asset);
+      if (!asset.key) return assets.size(asset);
       try {
         const found = await bucket?.head(asset.key);
         if (!found) event("download_missing", { hint: "its file is not in R2: run `magnetgen deploy` again" }, log);
@@ -114,7 +113,7 @@ function bucketed(assets, bucket, log) {
       }
     },
     async read(asset, start, length) {
-      if (!isUploaded(asset)) return assets.read(asset, start, length);
+      if (!asset.key) return assets.read(asset, start, length);
       if (!length) return new Uint8Array(0);
       return (await bucket.get(asset.key, { range: { offset: start, length } })).body;
     },
