@@ -15,7 +15,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c c
 # Looked for when a recipe runs, as the set-up may have just installed it.
 export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 
-.PHONY: help site setup test lint pytest golden faults bench edits lighthouse serve clean
+.PHONY: help site setup test lint pytest golden faults parity bench edge-bench edits lighthouse serve clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,12 @@ golden: $(VENV)/.stamp-test ## Write the golden trees anew
 
 faults: $(VENV)/.stamp-test ## The handler under faults, in full, into docs/reliability.md; ARGS="--only kill --limit 600"
 	$(BIN)/python -m tests.handler_faults.run --write $(ARGS)
+
+parity: setup ## The same requests to all hosts of the handler, into docs/reliability.md; ARGS="--hosts python,node --requests 500"
+	$(BIN)/python -m tests.edge.table --write $(ARGS)
+
+edge-bench: setup ## Size, start and request times of the edge handlers, into docs/performance.md
+	$(BIN)/python -m bench.edge --write $(ARGS)
 
 bench: $(VENV)/.stamp-site .venv-bench/.stamp bench/node_modules/.stamp ## Compare with other generators; ARGS="--sizes 100"
 	.venv-bench/bin/python bench/run.py --magnetgen $(BIN)/python $(ARGS)
