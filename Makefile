@@ -27,7 +27,9 @@ site: $(VENV)/.stamp-site ## Set up, and build this site into public/
 serve: $(VENV)/.stamp-site ## Set up, and show this site while it is written; ARGS="--port 9000"
 	$(BIN)/magnetgen serve $(if $(CI),,--open) $(ARGS)
 
-setup: $(VENV)/.stamp-test $(TOOLS)/node_modules/.stamp $(TOOLS)/netlify/node_modules/.stamp $(TOOLS)/aws/.venv/.stamp ## Get all that the tests need
+# All at once: each waits for a registry most of its time.
+setup: ## Get all that the tests need
+	@$(MAKE) -j4 $(VENV)/.stamp-test $(addprefix $(TOOLS)/,node_modules/.stamp netlify/node_modules/.stamp aws/.venv/.stamp)
 
 test: setup lint pytest ## Set up, and run every check
 
