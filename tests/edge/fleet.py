@@ -65,7 +65,9 @@ def site_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def started(host: Host, folder: Path, store: str = "", more: Mapping[str, str] | None = None, root: Path = ROOT) -> Iterator[str]:
+def started(
+    host: Host, folder: Path, store: str = "", more: Mapping[str, str] | None = None, root: Path = ROOT
+) -> Iterator[str]:
     """A host's base address while it runs. `store`: MAGNETGEN_STORE; `root`: the repository that it runs out of."""
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("MAGNETGEN_")},
@@ -130,4 +132,3 @@ def database(url: str) -> Iterator[str]:
         yield server.database()
     finally:
         server.close()
-

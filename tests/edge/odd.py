@@ -38,7 +38,10 @@ class Teller:
         self.site = self.dice.choice(("rich", "rich", "worded", "open"))
         self.now = START + self.dice.randrange(10_000_000) / 1000
         self.steps: list[Step] = []
-        self.people = [self.dice.choice(("ana", "Bo", "c.d+e", "x_y")) + f"{n}@{self.dice.choice(('x.co', 'Mail.Example'))}" for n in range(3)]
+        self.people = [
+            self.dice.choice(("ana", "Bo", "c.d+e", "x_y")) + f"{n}@{self.dice.choice(('x.co', 'Mail.Example'))}"
+            for n in range(3)
+        ]
         self.forms = self.dice.sample(FORMS, 4) + [self.dice.choice((*FORMS, LONGEST))]
         self.fails = self.dice.random() < 0.2
         self.busy_client = f"198.51.100.{self.dice.randrange(200)}"
@@ -73,7 +76,9 @@ class Teller:
         if kind < 0.3:
             self.drain()
         elif kind < 0.9:
-            self.now += self.dice.choice((DAY / 24, DAY, 3 * DAY + 59, 3 * DAY + 61, 7 * DAY + 59, 7 * DAY + 61, 31 * DAY))
+            self.now += self.dice.choice(
+                (DAY / 24, DAY, 3 * DAY + 59, 3 * DAY + 61, 7 * DAY + 59, 7 * DAY + 61, 31 * DAY)
+            )
         else:
             self.now -= self.dice.choice((61.0, 7200.0))
 
@@ -103,13 +108,20 @@ class Teller:
             found.append(("Content-Type", kind))
         if self.dice.random() < 0.9:
             found.append(("Origin", self.origin if self.dice.random() < 0.93 else self.dice.choice(odd.ORIGINS)))
-        accept = self.dice.choices(("application/json", "text/html,*/*;q=0.8", None, self.dice.choice(odd.ACCEPTS)), (5, 3, 1, 2))[0]
+        accept = self.dice.choices(
+            ("application/json", "text/html,*/*;q=0.8", None, self.dice.choice(odd.ACCEPTS)), (5, 3, 1, 2)
+        )[0]
         if accept is not None:
             found.append(("Accept", accept))
         if self.dice.random() < 0.2:
             found.append(("Referer", self.dice.choice(odd.REFERERS)))
         if self.dice.random() < 0.1:
-            found.append(("Sec-Fetch-Site", self.dice.choice(("cross-site", "same-origin", "same-site", "none", "Cross-Site", ""))))
+            found.append(
+                (
+                    "Sec-Fetch-Site",
+                    self.dice.choice(("cross-site", "same-origin", "same-site", "none", "Cross-Site", "")),
+                )
+            )
         return found
 
     # POST /forms/…
@@ -129,7 +141,11 @@ class Teller:
         elif dice.random() < 0.6 or form == "quick":
             found.append(("first_name", dice.choice(("Ana", "Bo", dice.choice(odd.TEXTS)))))
         if form in ("news", "double", "all") and dice.random() < 0.9:
-            found += [(name, dice.choice(("yes", "on", "1", "true", "no"))) for name in ("letters", "calls") if dice.random() < 0.8]
+            found += [
+                (name, dice.choice(("yes", "on", "1", "true", "no")))
+                for name in ("letters", "calls")
+                if dice.random() < 0.8
+            ]
         if dice.random() < 0.5:
             found.append(("_mg_t", dice.choice(("60000", dice.choice(odd.TIMERS)))))
         if dice.random() < 0.15:
@@ -150,7 +166,11 @@ class Teller:
         if self.source and dice.random() < 0.2:
             return self.source
         time = int(self.now) + dice.choice((0, 0, 0, 0, 250, 301, 320, -3590, -3601, -3700))
-        salt = dice.choice((format(dice.getrandbits(80), "020x"), "0" * 16, "0" * 64, "0" * 15, "0" * 65, "A" * 16)[: dice.choice((1, 6))])
+        salt = dice.choice(
+            (format(dice.getrandbits(80), "020x"), "0" * 16, "0" * 64, "0" * 15, "0" * 65, "A" * 16)[
+                : dice.choice((1, 6))
+            ]
+        )
         bits = dice.choice((BITS, BITS, BITS, BITS + 1, BITS - 1))
         head = f"mg1/{bits}/{dice.choice(('proof',) * 6 + ('plain', ''))}/{dice.choice(('site.example',) * 6 + ('127.0.0.1',))}/{time}/{salt}/"
         self.source = solve(head) if dice.random() < 0.9 else head + dice.choice(("0", "01", "x", "9" * 16, ""))
@@ -165,7 +185,12 @@ class Teller:
         as_json = self.dice.random() < 0.35
         headers = self.headers(JSON if as_json else URLENCODED)
         if self.dice.random() < 0.15:
-            headers.append(("Idempotency-Key", _latin(self.dice.choice((odd.KEYS[1], odd.KEYS[2], odd.KEYS[2], self.dice.choice(odd.KEYS))))))
+            headers.append(
+                (
+                    "Idempotency-Key",
+                    _latin(self.dice.choice((odd.KEYS[1], odd.KEYS[2], odd.KEYS[2], self.dice.choice(odd.KEYS)))),
+                )
+            )
         body = self.json(pairs) if as_json else self.urlencoded(pairs)
         return Ask("POST", f"/forms/{form}", tuple(headers), body, self.dice.random() < 0.1)
 
@@ -173,9 +198,18 @@ class Teller:
         dice = self.dice
 
         def encoded(text: str) -> str:
-            kept = dice.choice(("", "@.-_", "@.-_/:'(),!*~?", "".join(map(chr, range(0x21, 0x7F))).translate({38: None, 37: None, 43: None})))
+            kept = dice.choice(
+                (
+                    "",
+                    "@.-_",
+                    "@.-_/:'(),!*~?",
+                    "".join(map(chr, range(0x21, 0x7F))).translate({38: None, 37: None, 43: None}),
+                )
+            )
             found = quote(text.encode("utf-8", "surrogatepass"), safe=kept)
-            return dice.choice((found, found.replace("%20", "+"), found.lower() if "%" in found and text.islower() else found))
+            return dice.choice(
+                (found, found.replace("%20", "+"), found.lower() if "%" in found and text.islower() else found)
+            )
 
         return "&".join(f"{name}={encoded(value)}" for name, value in pairs).encode()
 
@@ -183,7 +217,10 @@ class Teller:
         made: dict[str, object] = {}
         for name, value in pairs:
             made[name] = [made[name], value] if name in made and name == "tags" else value
-        texts = [f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=self.dice.random() < 0.5)}" for name, value in made.items()]
+        texts = [
+            f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=self.dice.random() < 0.5)}"
+            for name, value in made.items()
+        ]
         return ("{" + self.dice.choice((",", ", ", ",\n\t")).join(texts) + "}").encode("utf-8", "surrogatepass")
 
     def broken(self) -> Ask:
@@ -192,12 +229,32 @@ class Teller:
                                  self.odd_type, self.odd_headers, self.odd_bytes))()  # fmt: skip
 
     def odd_pieces(self) -> Ask:
-        pieces = [*self.dice.choices(odd.PIECES, k=self.dice.choice((1, 1, 2, 4))), *self.urlencoded(self.pairs("all")).split(b"&")]
+        pieces = [
+            *self.dice.choices(odd.PIECES, k=self.dice.choice((1, 1, 2, 4))),
+            *self.urlencoded(self.pairs("all")).split(b"&"),
+        ]
         self.dice.shuffle(pieces)
         return Ask("POST", f"/forms/{self.dice.choice(('all', self.form()))}", tuple(self.headers()), b"&".join(pieces))
 
     def odd_json(self) -> Ask:
-        name = self.dice.choice(("first_name", "tags", "agree", "budget", "message", "x", "email", "_mg_t", "_mg_hp", "_mg_src", "letters", "__proto__", "1", ""))
+        name = self.dice.choice(
+            (
+                "first_name",
+                "tags",
+                "agree",
+                "budget",
+                "message",
+                "x",
+                "email",
+                "_mg_t",
+                "_mg_hp",
+                "_mg_src",
+                "letters",
+                "__proto__",
+                "1",
+                "",
+            )
+        )
         value = self.dice.choice(odd.JSON_VALUES)
         email = json.dumps(self.person())
         body = self.dice.choice((f'{{"email":{email},"{name}":{value}}}', f'{{"{name}":{value},"email":{email}}}',
@@ -208,25 +265,59 @@ class Teller:
     def odd_email(self) -> Ask:
         pairs = [("email", self.dice.choice(odd.EMAILS)), *self.pairs("plain")[1:]]
         as_json = self.dice.random() < 0.5
-        return Ask("POST", f"/forms/{self.form()}", tuple(self.headers(JSON if as_json else URLENCODED)), self.json(pairs) if as_json else self.urlencoded(pairs))
+        return Ask(
+            "POST",
+            f"/forms/{self.form()}",
+            tuple(self.headers(JSON if as_json else URLENCODED)),
+            self.json(pairs) if as_json else self.urlencoded(pairs),
+        )
 
     def odd_length(self) -> Ask:
         dice, head = self.dice, f"email={quote(self.person())}".encode()
         kind = dice.randrange(5)
         if kind == 0:
-            body = head + b"".join(b"&%s=%d" % (dice.choice((b"x", b"")), n) for n in range(dice.choice((98, 99, 100, 101))))
+            body = head + b"".join(
+                b"&%s=%d" % (dice.choice((b"x", b"")), n) for n in range(dice.choice((98, 99, 100, 101)))
+            )
         elif kind == 1:
             body = head + b"&" + (dice.choice("aé😀") * 65).encode()[: dice.choice((63, 64, 65, 66))] + b"=1"
         elif kind == 2:
-            names = ("first_name", "message", "wide", "site", "code", "email", "x", "_mg_hp", "_mg_src", "budget", "phone", "ref", "constructor", "last", "tags")
+            names = (
+                "first_name",
+                "message",
+                "wide",
+                "site",
+                "code",
+                "email",
+                "x",
+                "_mg_hp",
+                "_mg_src",
+                "budget",
+                "phone",
+                "ref",
+                "constructor",
+                "last",
+                "tags",
+            )
             body = self.urlencoded([("email", self.person()), (dice.choice(names), odd.sized(dice))])
         elif kind == 3:
             body = head + b"&" * (dice.choice((65_535, 65_536, 65_537, 70_000)) - len(head))
         else:
             items = ",".join(['"a"'] * dice.choice((98, 99, 100, 101)))
-            return Ask("POST", "/forms/all", tuple(self.headers(JSON)), f'{{"email":"{self.person()}","tags":[{items}]}}'.encode())
+            return Ask(
+                "POST",
+                "/forms/all",
+                tuple(self.headers(JSON)),
+                f'{{"email":"{self.person()}","tags":[{items}]}}'.encode(),
+            )
         # What is too long goes without chunks: how much of those is read is each host's own.
-        return Ask("POST", f"/forms/{dice.choice(('all', self.form()))}", tuple(self.headers()), body, len(body) < 65_536 and dice.random() < 0.3)
+        return Ask(
+            "POST",
+            f"/forms/{dice.choice(('all', self.form()))}",
+            tuple(self.headers()),
+            body,
+            len(body) < 65_536 and dice.random() < 0.3,
+        )
 
     def odd_type(self) -> Ask:
         headers = self.headers("")
@@ -235,7 +326,9 @@ class Teller:
         if self.dice.random() < 0.2:
             headers.append(("Content-Encoding", self.dice.choice(("identity", "gzip", "", "br"))))
         pairs = self.pairs("plain")
-        return Ask("POST", f"/forms/{self.form()}", tuple(headers), self.dice.choice((self.json, self.urlencoded))(pairs))
+        return Ask(
+            "POST", f"/forms/{self.form()}", tuple(headers), self.dice.choice((self.json, self.urlencoded))(pairs)
+        )
 
     def odd_headers(self) -> Ask:
         dice, ask = self.dice, self.sound()
@@ -243,7 +336,11 @@ class Teller:
                                     ("X-Forwarded-For", odd.CLIENTS), ("Sec-Fetch-Site", ("cross-site", "x")), ("Cookie", ("a=b",)),
                                     ("X-Http-Method-Override", ("DELETE",)), ("Authorization", (ADMIN,)), ("X-Original-URL", ("/api/admin/leads",))))  # fmt: skip
         ask = ask.with_header(name, _latin(dice.choice(values)))
-        return Ask(ask.method, ask.target, (*ask.headers, (name, _latin(dice.choice(values)))), ask.body) if dice.random() < 0.1 else ask
+        return (
+            Ask(ask.method, ask.target, (*ask.headers, (name, _latin(dice.choice(values)))), ask.body)
+            if dice.random() < 0.1
+            else ask
+        )
 
     def odd_bytes(self) -> Ask:
         dice = self.dice
@@ -259,12 +356,24 @@ class Teller:
         dice = self.dice
         purpose = dice.choice(PURPOSES)
         method = dice.choices(odd.METHODS, (30, 6, 50, 1, 1, 1, 1))[0]
-        form = dice.choice(([n for n in self.forms if n in MAGNETS] or ["book"]) if purpose == "download" and dice.random() < 0.9 else self.forms)
-        issued = int(self.now) + dice.choice((0, 0, 0, 0, -60, -3600, 59, 60, 61, 62, -int(3 * DAY), -int(7 * DAY), -int(30 * DAY)))
+        form = dice.choice(
+            ([n for n in self.forms if n in MAGNETS] or ["book"])
+            if purpose == "download" and dice.random() < 0.9
+            else self.forms
+        )
+        issued = int(self.now) + dice.choice(
+            (0, 0, 0, 0, -60, -3600, 59, 60, 61, 62, -int(3 * DAY), -int(7 * DAY), -int(30 * DAY))
+        )
         lives = {"confirm": 7 * 86_400, "unsubscribe": 0, "download": 72 * 3600}[purpose]
-        expires = issued + lives if lives and dice.random() < 0.9 else dice.choice((0, int(self.now) - 60, int(self.now) - 61, int(self.now) - 59, 2**53 - 1))
+        expires = (
+            issued + lives
+            if lives and dice.random() < 0.9
+            else dice.choice((0, int(self.now) - 60, int(self.now) - 61, int(self.now) - 59, 2**53 - 1))
+        )
         of = purpose if dice.random() < 0.95 else dice.choice(PURPOSES)
-        asset = dice.choice((MAGNETS.get(form, ""),) * 12 + ("", "gone", "book", "cloud")) if purpose == "download" else ""
+        asset = (
+            dice.choice((MAGNETS.get(form, ""),) * 12 + ("", "gone", "book", "cloud")) if purpose == "download" else ""
+        )
         person = dice.choice((*self.people, *self.people, *self.people, "nobody@x.co"))
         token = f"⟦token:{of}:{form if dice.random() < 0.98 else 'gone'}:{person}:{asset}:{issued}:{expires}:k1⟧"
         if purpose == "download" and dice.random() < 0.3:
@@ -275,11 +384,25 @@ class Teller:
         if dice.random() < 0.1:
             headers.append(("If-Range", dice.choice(odd.ETAGS)))
         body = dice.choice((b"", b"List-Unsubscribe=One-Click", b"x" * 10)) if method not in ("GET", "HEAD") else b""
-        return Ask(method, f"/{purpose}/{token}", tuple(headers), body, bend=dice.getrandbits(40) if dice.random() < 0.2 else 0)
+        return Ask(
+            method, f"/{purpose}/{token}", tuple(headers), body, bend=dice.getrandbits(40) if dice.random() < 0.2 else 0
+        )
 
     def owner(self) -> Ask:
         dice, headers = self.dice, self.headers("")
-        given = dice.choice((ADMIN,) * 12 + ("Bearer x", ADMIN.lower(), "bearer  " + ADMIN[7:] + " ", "Basic eDp5", "", "Bearer", "Bearer t\xe9st", None))
+        given = dice.choice(
+            (ADMIN,) * 12
+            + (
+                "Bearer x",
+                ADMIN.lower(),
+                "bearer  " + ADMIN[7:] + " ",
+                "Basic eDp5",
+                "",
+                "Bearer",
+                "Bearer t\xe9st",
+                None,
+            )
+        )
         if given is not None:
             headers.append(("Authorization", given))
         kind = dice.randrange(8)
@@ -291,16 +414,26 @@ class Teller:
             query = dice.choice((query, query, f"{query}&limit=3"))
             return Ask("GET", f"/admin/{dice.choice(('leads', 'submissions'))}?{query}", tuple(headers))
         if kind < 6:
-            body = json.dumps({"email": self.person()}).encode() if dice.random() < 0.7 else dice.choice(odd.ADMIN_BODIES)
+            body = (
+                json.dumps({"email": self.person()}).encode() if dice.random() < 0.7 else dice.choice(odd.ADMIN_BODIES)
+            )
             headers.append(("Content-Type", dice.choice((JSON,) * 5 + odd.TYPES)))
             # An erasure tells a destination of several leads in the same moment: which fails first is left open.
             what = "search" if self.fails else dice.choice(("search", "search", "erase"))
             return Ask("POST", f"/admin/leads/{what}", tuple(headers), body)
         if kind == 6:
-            return Ask("POST", f"/admin/submissions/⟦sub:{dice.choice(('held', 'held', 'quarantined', 'accepted'))}:{dice.randrange(3)}⟧/release", tuple(headers))
+            return Ask(
+                "POST",
+                f"/admin/submissions/⟦sub:{dice.choice(('held', 'held', 'quarantined', 'accepted'))}:{dice.randrange(3)}⟧/release",
+                tuple(headers),
+            )
         if self.fails:
             return Ask("POST", "/admin/nothing", tuple(headers))
-        return Ask("POST", dice.choice((f"/admin/outbox/⟦out:{dice.choice(('due', 'done', 'dead'))}:0⟧/retry", "/admin/drain")), tuple(headers))
+        return Ask(
+            "POST",
+            dice.choice((f"/admin/outbox/⟦out:{dice.choice(('due', 'done', 'dead'))}:0⟧/retry", "/admin/drain")),
+            tuple(headers),
+        )
 
     def lost(self) -> Ask:
         dice = self.dice

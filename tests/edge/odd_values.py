@@ -100,7 +100,29 @@ KEYS = (
     "__proto__________", "k" * 16 + ",", "0123456789abcdef0123456789abcdef",
 )  # fmt: skip
 
-TIMERS = ("0", "1", "1999", "2000", "2001", "3999", "4000", "9999", "10000", "60000", "", " 2500 ", "-1", "1.5", "2e3", "abc", "٢٥٠٠", "9" * 15, "9" * 16, "0" * 15, "2500\x00")
+TIMERS = (
+    "0",
+    "1",
+    "1999",
+    "2000",
+    "2001",
+    "3999",
+    "4000",
+    "9999",
+    "10000",
+    "60000",
+    "",
+    " 2500 ",
+    "-1",
+    "1.5",
+    "2e3",
+    "abc",
+    "٢٥٠٠",
+    "9" * 15,
+    "9" * 16,
+    "0" * 15,
+    "2500\x00",
+)
 
 SOURCES = (
     "", "{}", "[]", "null", "x", '{"first":{"utm_source":"x"},"last":{"page":"/a/?b#c","referrer":"https://r.example/"}}', '{"last":{"page":"/b/"}}', '{"last":{"page":"//evil"}}',
@@ -151,7 +173,36 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 def sized(dice: random.Random) -> str:
     """A text at the edge of a limit, in letters of one, two, three or four bytes."""
     letter = dice.choice("aé€😀")
-    return letter * dice.choice((4, 5, 8, 9, 10, 11, 20, 21, 40, 41, 60, 61, 200, 201, 2047, 2048, 2049, 2730, 2731, 4096, 4097, 5000, 5001, 8191, 8192, 8193))
+    return letter * dice.choice(
+        (
+            4,
+            5,
+            8,
+            9,
+            10,
+            11,
+            20,
+            21,
+            40,
+            41,
+            60,
+            61,
+            200,
+            201,
+            2047,
+            2048,
+            2049,
+            2730,
+            2731,
+            4096,
+            4097,
+            5000,
+            5001,
+            8191,
+            8192,
+            8193,
+        )
+    )
 
 
 def bent_token(dice: random.Random, token: str) -> str:

@@ -159,7 +159,9 @@ def _simpler(best: Difference, differs: Callable[[Sequence[Step]], Difference | 
             current = best.story.steps[number]
             assert isinstance(current, Ask)
             tried = smaller(current)
-            if tried != current and (found := differs((*best.story.steps[:number], tried, *best.story.steps[number + 1 :]))):
+            if tried != current and (
+                found := differs((*best.story.steps[:number], tried, *best.story.steps[number + 1 :]))
+            ):
                 best = found
     return best
 
@@ -176,7 +178,9 @@ def _smaller(ask: Ask) -> Iterator[Callable[[Ask], Ask]]:
 
 
 def shown(seen: Difference) -> str:
-    lines = [f"== {seen.host} differs in {', '.join(seen.sort[1:])} (story {seen.story.name} of {seen.story.site}), shortest:"]
+    lines = [
+        f"== {seen.host} differs in {', '.join(seen.sort[1:])} (story {seen.story.name} of {seen.story.site}), shortest:"
+    ]
     lines += [f"   {_step(step)}" for step in seen.story.steps]
     lines += [f"   {line}" for line in _lines(seen.wanted, seen.found)]
     return "\n".join(lines)
@@ -207,8 +211,12 @@ def _lines(wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.edge.parity", description="The same odd requests to several hosts.")
-    parser.add_argument("--hosts", default="python,node", help=f"the judge first; of {', '.join(fleet.KNOWN)}; python#2 is one more")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.edge.parity", description="The same odd requests to several hosts."
+    )
+    parser.add_argument(
+        "--hosts", default="python,node", help=f"the judge first; of {', '.join(fleet.KNOWN)}; python#2 is one more"
+    )
     parser.add_argument("--requests", type=int, default=10_000, help="to each host")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--story", default="", help="SEED/NUMBER: play only that one, and show what is compared")
@@ -219,7 +227,9 @@ def main(arguments: list[str]) -> int:
                 return one(bases, wishes.story)
             scores = compare(bases, wishes.seed, wishes.requests, lambda text: print(text, file=sys.stderr, flush=True))
     for name, score in scores.items():
-        print(f"{name}: {score.requests:,} requests, {score.looks:,} times the rows: {len(score.differences)} stories differ")
+        print(
+            f"{name}: {score.requests:,} requests, {score.looks:,} times the rows: {len(score.differences)} stories differ"
+        )
     return 1 if any(score.differences for score in scores.values()) else 0
 
 

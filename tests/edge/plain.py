@@ -93,7 +93,8 @@ def named(state: dict[str, Any], names: Names) -> Names:
         found.setdefault(row["id"], f"‹submission {sha256(text.encode()).hexdigest()[:12]}›")
     for row in state["outbox"]:
         found.setdefault(
-            row["id"], f"‹delivery {row['dest']} {row['kind']} {masked(row['cause'], found)} {masked(row['lead_id'], found)}›"
+            row["id"],
+            f"‹delivery {row['dest']} {row['kind']} {masked(row['cause'], found)} {masked(row['lead_id'], found)}›",
         )
     return found
 

@@ -101,11 +101,15 @@ class Player:
 
     def _lead(self, form: str, email: str) -> str:
         """The id of a person's lead on a form; without one, an id that nobody has."""
-        found = [row["id"] for row in self._state()["leads"] if (row["form"], row["email"].lower()) == (form, email.lower())]
+        found = [
+            row["id"] for row in self._state()["leads"] if (row["form"], row["email"].lower()) == (form, email.lower())
+        ]
         return found[0] if found else _GONE
 
     def _row_of(self, kind: str, status: str, at: str) -> str:
         table, column = {"sub": ("submissions", "status"), "out": ("outbox", "state")}[kind]
         state = self._state()
-        found = sorted((row for row in state[table] if row[column] == status), key=lambda row: self._names.get(row["id"], ""))
+        found = sorted(
+            (row for row in state[table] if row[column] == status), key=lambda row: self._names.get(row["id"], "")
+        )
         return found[int(at) % len(found)]["id"] if found else _GONE

@@ -51,7 +51,8 @@ def _forms() -> dict[str, Any]:
         "shut": form(name="shut", double_opt_in=True, magnet="book", notify=[OWNER, "hub"]),
         "all": form(name="all", fields=FIELDS, consent=_NEWS[1:]),
         "proof": form(
-            name="proof", challenge={"kind": "proof-of-work", "bits": BITS, "hostname": "site.example", "action": "proof"}
+            name="proof",
+            challenge={"kind": "proof-of-work", "bits": BITS, "hostname": "site.example", "action": "proof"},
         ),
         "turn": form(name="turn", challenge={"kind": "turnstile", "secret_env": "NO_SUCH_SECRET"}, notify=[OWNER]),
         "small": form(name="small", per_hour=3, notify=[OWNER]),
@@ -86,7 +87,7 @@ _PAGES = {
     "unsubscribed": "<title>Weg</title><p>😀 $& \\1 $1</p>",
 }  # fmt: skip
 
-_WORDS = {"validation": "Bitte prüfen.", "required": "Fehlt: \"$&\" <b>", "button_confirm": "Ja, „ich“ & <du>"}
+_WORDS = {"validation": "Bitte prüfen.", "required": 'Fehlt: "$&" <b>', "button_confirm": "Ja, „ich“ & <du>"}
 
 _MAILS = {
     "confirm": {"subject": "Noch ein Klick: {{form_title}}", "text": "{{confirm_url}}\n{{first_name}}{{ site_title }}\n",

@@ -27,7 +27,13 @@ def faults(bases: dict[str, str], requests: int) -> str:
 def test_a_story_is_the_same_again() -> None:
     assert odd.story(3, 5) == odd.story(3, 5) != odd.story(3, 6)
     asks = [step for number in range(20) for step in odd.story(3, number).steps if isinstance(step, Ask)]
-    assert len({ask.target.split("/")[1] for ask in asks if ask.target.count("/") > 1} & {"forms", "confirm", "download", "unsubscribe", "admin"}) == 5
+    assert (
+        len(
+            {ask.target.split("/")[1] for ask in asks if ask.target.count("/") > 1}
+            & {"forms", "confirm", "download", "unsubscribe", "admin"}
+        )
+        == 5
+    )
 
 
 def test_the_same_handler_twice_shows_no_difference(tmp_path: Path) -> None:

@@ -33,4 +33,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         data: Any = aws.answer(app.runtime, {"source": "aws.events", "detail-type": "Scheduled Event"}, "")
     else:
         data = app._hook(name, json.loads(body or "{}"))
-    return {"statusCode": 404 if data is None else 200, "headers": {"content-type": "application/json"}, "body": json.dumps(data)}
+    return {
+        "statusCode": 404 if data is None else 200,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(data),
+    }
