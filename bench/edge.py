@@ -99,7 +99,8 @@ def bundle_sizes(bundles: Path, place: Path) -> Iterator[tuple[str, tuple[int, i
     """Name → bytes, minified and then compressed. A download inside the bundle is left out: it is as large as it is."""
     for name, main in (("Worker", "cloudflare/worker.mjs"), ("function", "netlify/functions/magnetgen.mjs")):
         out = place / f"{name}.js"
-        command = [ESBUILD, bundles / main, "--bundle", "--minify", "--format=esm", "--platform=node", f"--outfile={out}",
+        command: list[str | Path] = [
+            ESBUILD, bundles / main, "--bundle", "--minify", "--format=esm", "--platform=node", f"--outfile={out}",
                    "--log-level=error", "--external:./assets/*"]  # fmt: skip
         subprocess.run(command, check=True)
         raw = out.read_bytes()
