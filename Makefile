@@ -27,7 +27,9 @@ site: $(VENV)/.stamp-site ## Set up, and build this site into public/
 serve: $(VENV)/.stamp-site ## Set up, and show this site while it is written; ARGS="--port 9000"
 	$(BIN)/magnetgen serve $(if $(CI),,--open) $(ARGS)
 
-setup: $(VENV)/.stamp-test $(TOOLS)/node_modules/.stamp $(TOOLS)/netlify/node_modules/.stamp ## Get all that the tests need
+# All at once: each waits for a registry most of its time.
+setup: ## Get all that the tests need
+	@$(MAKE) -j4 $(VENV)/.stamp-test $(addprefix $(TOOLS)/,node_modules/.stamp netlify/node_modules/.stamp aws/.venv/.stamp)
 
 test: setup lint pytest ## Set up, and run every check
 
@@ -63,7 +65,7 @@ edits: $(VENV)/.stamp-site .venv-bench/.stamp ## Time from saving a file to seei
 
 clean: ## Remove all that these commands have made, the packages too
 	rm -rf $(VENV) .venv-bench public .magnetgen/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf $(TOOLS)/node_modules $(TOOLS)/lighthouse/node_modules $(TOOLS)/netlify/node_modules bench/node_modules
+	rm -rf $(TOOLS)/node_modules $(TOOLS)/lighthouse/node_modules $(TOOLS)/netlify/node_modules $(TOOLS)/aws/.venv bench/node_modules
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than what it was made from, or is made again.
@@ -88,6 +90,11 @@ $(TOOLS)/node_modules/.stamp: $(TOOLS)/package.json $(TOOLS)/package-lock.json |
 # Netlify's own runtime: 420 MB.
 $(TOOLS)/netlify/node_modules/.stamp: $(TOOLS)/netlify/package.json $(TOOLS)/netlify/package-lock.json | $(VENV)/.stamp-test
 	cd $(TOOLS)/netlify && npm ci --loglevel=error
+	@touch $@
+
+$(TOOLS)/aws/.venv/.stamp: $(TOOLS)/aws/requirements.txt | $(BIN)/python
+	$(PYTHON) -m venv $(TOOLS)/aws/.venv
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(TOOLS)/aws/.venv/bin/python -m pip install --quiet -r $(TOOLS)/aws/requirements.txt
 	@touch $@
 
 $(TOOLS)/lighthouse/node_modules/.stamp: $(TOOLS)/lighthouse/package.json | $(VENV)/.stamp-test

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from magnetgen import __version__, targets
+from magnetgen.deploy.commands import deploy
 from magnetgen.leads.commands import leads
 
 if TYPE_CHECKING:
@@ -397,6 +398,7 @@ def secrets(save: bool, site: Path) -> None:
 
 
 cli.add_command(leads)
+cli.add_command(deploy)
 
 
 def main() -> None:

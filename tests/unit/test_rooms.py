@@ -31,8 +31,9 @@ ROWS = {
     "assets": 13, "bundle": 13, "targets": 13,
     "build": 14,
     "leads": 15, "preview": 15,
-    "cli": 16,
-    "__main__": 17,
+    "deploy": 16,
+    "cli": 17,
+    "__main__": 18,
 }  # fmt: skip
 """Every module or package of magnetgen, once. forms is not among them: it is an island that anyone may import."""
 SOURCES = {

@@ -21,6 +21,7 @@ _MODULES = {
     "cloudflare": "cloudflare",
     "github-pages": "github_pages",
     "lambda": "aws_lambda",
+    "selfhost": "selfhost",
 }
 NAMES = tuple(_MODULES)
 

@@ -1,0 +1,58 @@
+"""Assets that are too large for a function's bundle: put into the host's storage, each read back and compared."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from magnetgen.deploy.job import Job, uploads
+from magnetgen.deploy.steps import BROKEN, DeployFault, LeftOut
+from magnetgen.deploy.tools import Tool, shown
+
+Words = Callable[[dict[str, Any], Path], tuple[str, ...]]
+"""The arguments that put an asset's file into the storage, or get it from there into a file."""
+
+
+def put_all(job: Job, tool: Tool, put: Words, get: Words) -> str:
+    """Upload what is not there yet as it should be. Raises DeployFault."""
+    wanted = uploads(job)
+    if not wanted:
+        raise LeftOut("no asset is too large for the bundle")
+    sent = sum(_put(job, tool, asset, put, get) for asset in wanted)
+    same = len(wanted) - sent
+    return ", ".join(filter(None, (f"{sent} uploaded" if sent else "", f"{same} there already" if same else "")))
+
+
+def _put(job: Job, tool: Tool, asset: dict[str, Any], put: Words, get: Words) -> bool:
+    """Whether it had to be uploaded."""
+    file = job.root / asset["file"]
+    if _digest(file) != asset["sha256"]:
+        raise DeployFault(f"{asset['file']} has changed since it was built", "run this again", BROKEN)
+    if not job.shell.dry and _there(job, tool, asset, get):
+        return False
+    job.shell.change(tool, *put(asset, file))
+    if not job.shell.dry and not _there(job, tool, asset, get):
+        how = shown((tool.program, *put(asset, file)))
+        raise DeployFault(f"{asset['name']} was uploaded, and comes back otherwise", f"try it by hand: {how}", BROKEN)
+    return True
+
+
+def _there(job: Job, tool: Tool, asset: dict[str, Any], get: Words) -> bool:
+    with tempfile.TemporaryDirectory(prefix="magnetgen-asset-") as folder:
+        copy = Path(folder) / "copy"
+        done = job.shell.ask(tool, *get(asset, copy), seconds=1800)
+        return done.code == 0 and copy.is_file() and _digest(copy) == asset["sha256"]
+
+
+def _digest(file: Path) -> str:
+    digest = sha256()
+    try:
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError as exc:
+        raise DeployFault(f"{file} cannot be read: {exc.strerror}", "build again", BROKEN) from None
+    return digest.hexdigest()
