@@ -274,7 +274,7 @@ def _policy(site: Site, text: str, form_to: str) -> str:
     target = f" {origin(form_to)}" if form_to and origin(form_to) != site.own_origin else ""
     images = own if own == site.own_origin else f"{own} {site.own_origin}"
     return (
-        f"default-src 'none'; style-src {_style_hashes(text)}; img-src {images}; form-action 'self'{target}; "
+        f"default-src 'none'; style-src {_style_hashes(text)}; img-src data: {images}; form-action 'self'{target}; "
         "base-uri 'none'; frame-ancestors 'none'"
     )
 

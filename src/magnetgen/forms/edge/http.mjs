@@ -163,7 +163,7 @@ function policy(site, text, formTo) {
   const target = formTo && origin(formTo) !== site.own_origin ? ` ${origin(formTo)}` : "";
   const images = pages === site.own_origin ? pages : `${pages} ${site.own_origin}`;
   return (
-    `default-src 'none'; style-src ${styleHashes(text)}; img-src ${images}; form-action 'self'${target}; ` +
+    `default-src 'none'; style-src ${styleHashes(text)}; img-src data: ${images}; form-action 'self'${target}; ` +
     "base-uri 'none'; frame-ancestors 'none'"
   );
 }
