@@ -106,6 +106,10 @@ class Job:
         except sites.SiteFault as exc:
             raise DeployFault(str(exc)) from None
 
+    def patience(self, default: float) -> float:
+        """Seconds to wait for what a host does by itself."""
+        return default if self.wishes.patience is None else self.wishes.patience
+
     def warn(self, text: str) -> None:
         self.show.warn(self.shell.masked(text))
 
