@@ -42,7 +42,7 @@ class Teller:
             self.dice.choice(("ana", "Bo", "c.d+e", "x_y")) + f"{n}@{self.dice.choice(('x.co', 'Mail.Example'))}"
             for n in range(3)
         ]
-        self.forms = self.dice.sample(FORMS, 4) + [self.dice.choice((*FORMS, LONGEST))]
+        self.forms = [*self.dice.sample(FORMS, 4), self.dice.choice((*FORMS, LONGEST))]
         self.fails = self.dice.random() < 0.2
         self.busy_client = f"198.51.100.{self.dice.randrange(200)}"
         self.asked = 0

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def compare(
         while sent < requests and not (stop and any(found.values())):
             story = odd.story(seed, number)
             number += 1
-            notes = list(pool.map(lambda player: played(player, story), players))
+            notes = list(pool.map(played, players, [story] * len(players)))
             asks = sum(isinstance(step, Ask) for step in story.steps)
             looks = sum(isinstance(step, Look) for step in story.steps)
             sent += asks
@@ -103,7 +104,7 @@ def compare(
             if says and number % 25 == 0:
                 says(f"{sent:,} requests, {time.monotonic() - began:.0f} s, differing stories: "
                      + ", ".join(f"{name} {len(these)}" for name, these in found.items()))  # fmt: skip
-    return {name: Score(*counts[name], tuple(found[name])) for name in counts}
+    return {name: Score(asked, looked, tuple(found[name])) for name, (asked, looked) in counts.items()}
 
 
 def played(player: Player, story: Story) -> list[Note]:
@@ -168,10 +169,14 @@ def _simpler(best: Difference, differs: Callable[[Sequence[Step]], Difference | 
 
 def _smaller(ask: Ask) -> Iterator[Callable[[Ask], Ask]]:
     for name, _ in ask.headers:
-        yield lambda at, name=name: at.with_header(name, None)
+        yield partial(Ask.with_header, name=name, value=None)
     for piece in ask.body.split(b"&") if b"&" in ask.body else ():
-        yield lambda at, piece=piece: replace(at, body=b"&".join(p for p in at.body.split(b"&") if p != piece))
+        yield partial(_without, piece=piece)
     yield lambda at: replace(at, chunked=False)
+
+
+def _without(ask: Ask, piece: bytes) -> Ask:
+    return replace(ask, body=b"&".join(one for one in ask.body.split(b"&") if one != piece))
 
 
 # Showing it
@@ -221,11 +226,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--story", default="", help="SEED/NUMBER: play only that one, and show what is compared")
     wishes = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="magnetgen-parity-") as folder:
-        with fleet.fleet(wishes.hosts.split(","), Path(folder)) as bases:
-            if wishes.story:
-                return one(bases, wishes.story)
-            scores = compare(bases, wishes.seed, wishes.requests, lambda text: print(text, file=sys.stderr, flush=True))
+    with (
+        tempfile.TemporaryDirectory(prefix="magnetgen-parity-") as folder,
+        fleet.fleet(wishes.hosts.split(","), Path(folder)) as bases,
+    ):
+        if wishes.story:
+            return one(bases, wishes.story)
+        scores = compare(bases, wishes.seed, wishes.requests, lambda text: print(text, file=sys.stderr, flush=True))
     for name, score in scores.items():
         print(
             f"{name}: {score.requests:,} requests, {score.looks:,} times the rows: {len(score.differences)} stories differ"

@@ -18,6 +18,7 @@ import time
 from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -176,7 +177,7 @@ def main(version: str) -> None:
     threading.Thread(target=api.serve_forever, daemon=True).start()
     env = {
         **os.environ, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}", "AWS_LAMBDA_FUNCTION_NAME": "leads",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "LAMBDA_TASK_ROOT": os.getcwd(),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "LAMBDA_TASK_ROOT": str(Path.cwd()),
         "AWS_REGION": "eu-central-1", "TZ": ":UTC",
     }  # fmt: skip
     client = subprocess.Popen([sys.executable, "-m", "awslambdaric", "tests.edge.hosts.function.handler"], env=env)
