@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def modules(entry: str) -> list[Path]:
     return [found[name] for name in sorted(found)]
 
 
-def forms(site: Site, inline: Mapping[str, Any]) -> dict[str, Any]:
+def forms(site: Site, inline: Collection[str]) -> dict[str, Any]:
     """forms.json, with what is not in the bundle marked as uploaded."""
     assets = {
         name: asset if name in inline else {**asset, "key": upload_key(asset)}
