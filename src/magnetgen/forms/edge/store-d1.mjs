@@ -154,6 +154,11 @@ export class D1Store {
     await this.#ask([outbox.failing(id, code, nextAt)]);
   }
 
+  /** What was taken and not begun: as it was before, and no attempt. */
+  async giveBack(ids, _now) {
+    await this.#ask([outbox.givingBack(ids)]);
+  }
+
   async retry(id, now) {
     const [, found] = await this.#ask(outbox.retrying(id, now));
     return found.length > 0;
