@@ -142,7 +142,10 @@ test("what there was no time for goes back at once, and was no attempt", async (
   const crm = async () => (await world.rows("outbox")).filter((row) => row.dest === "crm");
   const shown = async () => (await crm()).map((row) => `${row.state} ${row.attempts}`).sort();
   const returned = ["due 0", "due 0", "due 0", "due 0", "leased 1"];
-  while (String(await shown()) !== String(returned)) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let turn = 0; turn < 300 && String(await shown()) !== String(returned); turn += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.deepEqual(await shown(), returned);
   world.now += 15;
   open();
   assert.equal((await draining).failed, 1);
@@ -170,6 +173,40 @@ test("an hour of a provider that hangs costs no mail its turn, if each drain is 
   assert.ok(Math.max(...attempts) <= 4, String(attempts));
   for (let after = 0; after < 10; after += 1) await minute();
   assert.equal(world.mails.length, 24);
+});
+
+test("what cannot be removed, or takes long, keeps nothing from being sent", async () => {
+  let fault = null;
+  const store = memoryStore();
+  const purge = () => new Promise((_, reject) => (fault = () => reject(new StoreUnavailable("gone"))));
+  const world = makeWorld({ store: { ...store, purge }, drainSeconds: 14 });
+  await submitted(world, 0, 3);
+  const draining = world.runtime.drain();
+  for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(world.mails.length, 3);
+  fault();
+  await assert.rejects(draining, StoreUnavailable);
+});
+
+test("a drain that a fault ends waits for what is being sent: its platform ends with it", async () => {
+  const store = memoryStore();
+  let [open, leases] = [null, 0];
+  const gate = new Promise((resolve) => (open = resolve));
+  const lease = (...call) => {
+    if ((leases += 1) > 1) throw new StoreUnavailable("gone");
+    return store.lease(...call);
+  };
+  const world = makeWorld({ store: { ...store, lease } });
+  world.outcome = (dest) => (dest === "crm" ? gate.then(() => OK) : OK);
+  await submitted(world, 0, 1);
+  let isOver = false;
+  const draining = world.drain().finally(() => (isOver = true));
+  draining.catch(() => {});
+  for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([world.mails.length, world.hooks.length, isOver], [1, 1, false]);
+  open();
+  await assert.rejects(draining, StoreUnavailable);
+  assert.deepEqual(new Set((await world.rows("outbox")).map((row) => row.state)), new Set(["done"]));
 });
 
 test("a crash between sending and marking repeats the same id", async () => {

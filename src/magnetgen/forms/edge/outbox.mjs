@@ -57,12 +57,18 @@ export class Deliverer {
       done.sent += part.sent;
       done.failed += part.failed;
     };
-    for (;;) {
-      const wasBusy = running.size > 0;
-      for (const [dest, group, until] of await this.taken(left, running)) running.set(dest, count(dest, group, until));
-      // Whichever has sent its batch may have more that is due, also one that ended while this was looked for.
-      if (running.size) await Promise.race(running.values());
-      else if (!wasBusy) return done;
+    try {
+      for (;;) {
+        const wasBusy = running.size > 0;
+        const found = await this.taken(left, running);
+        for (const [dest, group, until] of found) running.set(dest, count(dest, group, until));
+        // Whichever has sent its batch may have more that is due, also one that ended while this was looked for.
+        if (running.size) await Promise.race(running.values());
+        else if (!wasBusy) return done;
+      }
+    } finally {
+      // The platform ends what nobody waits for: what was sent would not be marked, and be sent again.
+      await Promise.allSettled(running.values());
     }
   }
 
