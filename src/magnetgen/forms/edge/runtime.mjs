@@ -178,9 +178,14 @@ class Runtime {
     return review(this.store, this.verifier, () => this.context(emptyRequest()), seconds);
   }
 
-  /** What a response's `file` stands for → bytes, or a stream of them. */
-  readAsset(file) {
-    return this.assets.read(this.site.assets.get(file.asset), file.start, file.length);
+  /** What a response's `file` stands for → bytes, or a stream of them. Throws StoreUnavailable. */
+  async readAsset(file) {
+    try {
+      return await this.assets.read(this.site.assets.get(file.asset), file.start, file.length);
+    } catch (error) {
+      this.note("download_unavailable", { error: kindOf(error) });
+      throw new StoreUnavailable("a file cannot be read");
+    }
   }
 
   logged(ctx, response) {
