@@ -157,6 +157,12 @@ describe("what answers mean", () => {
     assert.equal(asked.length, 6);
   });
 
+  it("does not wait for ever for a stream to begin", { timeout: 10_000 }, async () => {
+    answers = ["silence"];
+    await assert.rejects(ours().stream("k"), StoreUnavailable);
+    assert.equal(asked.length, 3);
+  });
+
   it("never takes a refusal for a blob that is not there", async () => {
     for (const status of [401, 403, 400]) {
       answers = [[status]];

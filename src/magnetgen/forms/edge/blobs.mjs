@@ -118,19 +118,24 @@ export function backOff(attempt) {
 /** One request → {status, etag, text | body}, or null if there was no whole answer in time. */
 function caller({ store, context, fetch, opMs }) {
   return async (method, key, { body, onlyIfNew = false, query = {}, stream = false } = {}) => {
-    const signal = AbortSignal.timeout(opMs);
+    const ended = new AbortController();
+    const timer = setTimeout(() => ended.abort(), opMs);
+    const { signal } = ended;
     const path = key ? `/${pathOf(key)}` : "";
     try {
       const { url, headers } = await address({ store, context, fetch, signal, method, path, query });
       if (method === "PUT") headers["cache-control"] = "max-age=0, stale-while-revalidate=60";
       if (onlyIfNew) headers["if-none-match"] = "*";
-      const response = await fetch(url, { method, headers, body, signal: stream ? undefined : signal });
+      const response = await fetch(url, { method, headers, body, signal });
       const { status } = response;
       if (stream && status === 200) return { status, body: response.body };
       return { status, etag: response.headers.get("etag") ?? "", text: await response.text() };
     } catch (error) {
       if (error instanceof StoreUnavailable) throw error;
       return null;
+    } finally {
+      // A stream has begun in time; how long it takes is its reader's affair.
+      clearTimeout(timer);
     }
   };
 }
