@@ -34,6 +34,8 @@ MailProvider = ""
 """
 TEMPLATE = "template.yaml"
 _RESOLVED = re.compile(r"SecretString:(\w+)\}\}")
+_UNCHANGED = "No updates are to be performed"
+"""Some versions say so as if it were a fault."""
 _PARAMETERS = {"MailFrom": "MAGNETGEN_MAIL_FROM", "MailProvider": "MAGNETGEN_MAIL_PROVIDER"}
 """What the handler gets from the stack's parameters."""
 
@@ -256,7 +258,12 @@ def deploy_stack(job: Job) -> str:
         "--parameter-overrides", *given, "--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset",
     )  # fmt: skip
     hint = f"aws cloudformation describe-stack-events --stack-name {name} says why; the site is as it was"
-    done = job.shell.change(TOOL, *_words(job, *words), hint=hint)
+    try:
+        done = job.shell.change(TOOL, *_words(job, *words), hint=hint)
+    except DeployFault as fault:
+        if _UNCHANGED not in fault.tail:
+            raise
+        done = Done(0, "", "")
     if done is None:
         return "not changed: this is a rehearsal"
     found = outputs(job)
