@@ -7,7 +7,7 @@ import { sent } from "../../../src/magnetgen/forms/edge/mail.mjs";
 import { DELAYS, Deliverer, LEASE_SECONDS, PROBE_SECONDS } from "../../../src/magnetgen/forms/edge/outbox.mjs";
 import { memoryStore } from "../../../src/magnetgen/forms/edge/store-memory.mjs";
 import { StoreUnavailable } from "../../../src/magnetgen/forms/edge/records.mjs";
-import { form, makeWorld } from "./world.mjs";
+import { documentOf, form, makeWorld } from "./world.mjs";
 
 const OK = sent(true, "200");
 const DOWN = sent(false, "503");
@@ -207,6 +207,27 @@ test("a drain that a fault ends waits for what is being sent: its platform ends 
   open();
   await assert.rejects(draining, StoreUnavailable);
   assert.deepEqual(new Set((await world.rows("outbox")).map((row) => row.state)), new Set(["done"]));
+});
+
+test("an older deploy leaves to a newer one what it knows nothing of", async () => {
+  const store = memoryStore();
+  const destinations = ["crm", "two"].map((name) => ({ name, kind: "webhook", url_env: name }));
+  const document = documentOf({ plain: form("plain"), more: form("more") }, { destinations });
+  const [newer, older] = [makeWorld({ store, document }), makeWorld({ store })];
+  assert.equal((await newer.submit("more", "email=a%40x.co")).status, 202);
+  await older.drain();
+  const shown = async () => (await newer.rows("outbox")).map((row) => [row.dest, row.state, row.last_code]).sort();
+  assert.deepEqual(await shown(), [["crm", "done", "200"], ["mail", "due", "no_form"], ["two", "due", "no_destination"]]);
+  newer.now += 10;
+  await newer.drain();
+  assert.deepEqual(await shown(), [["crm", "done", "200"], ["mail", "done", "200"], ["two", "done", "200"]]);
+  // Where there is none, as after a removal, they end as everything does.
+  assert.equal((await newer.submit("more", "email=b%40x.co")).status, 202);
+  for (let turn = 0; turn < 12; turn += 1) {
+    older.now = Math.max(newer.now, older.now) + 30 * 3600;
+    await older.drain();
+  }
+  assert.deepEqual((await shown()).filter(([, state]) => state === "dead").map(([dest]) => dest), ["mail", "two"]);
 });
 
 test("a crash between sending and marking repeats the same id", async () => {

@@ -86,10 +86,13 @@ export function openBlobs({ name, context, fetch = globalThis.fetch, pause = bac
     async remove(key) {
       await ask("DELETE", key, [200, 204, 404]);
     },
-    /** All keys that begin with `prefix`, in no order. */
-    async list(prefix) {
+    /** All keys that begin with `prefix`, in no order; after `most` of them no further page is asked for. */
+    async list(prefix, most = Infinity) {
       const keys = [];
-      for await (const page of pages(prefix, false)) keys.push(...(page.blobs ?? []).map((blob) => blob.key));
+      for await (const page of pages(prefix, false)) {
+        keys.push(...(page.blobs ?? []).map((blob) => blob.key));
+        if (keys.length >= most) break;
+      }
       return keys.filter(Boolean);
     },
     /** What stands before the next slash in the keys that begin with `prefix`, which ends with one. */

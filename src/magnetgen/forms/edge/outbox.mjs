@@ -177,15 +177,17 @@ export class Deliverer {
     return found.ok;
   }
 
+  /** What this deploy knows nothing of may be a newer one's, which has the same store: it waits for that one. */
   async attempt(delivery) {
     if (!Object.keys(delivery.body).length) return sent(false, "erased", { permanent: true });
     if (delivery.dest === "mail" || delivery.dest.startsWith("email:")) return this.sendMail(delivery);
     const hook = this.hooks.get(delivery.dest);
-    if (!hook) return sent(false, "no_destination", { permanent: true });
+    if (!hook) return sent(false, "no_destination", { item: true });
     return hook.send(this.poster, delivery, (id) => this.store.findLead(id), this.clock());
   }
 
   async sendMail(delivery) {
+    if (!this.composer.site.forms.has(delivery.form)) return sent(false, "no_form", { item: true });
     const lead = delivery.lead ? await this.store.findLead(delivery.lead) : null;
     let mail;
     try {
