@@ -381,7 +381,7 @@ def test_a_stack_that_cannot_be_made(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("settings", "base", "code", "says"), [
-    ("", "https://leads.site.example", 1, "aws acm request-certificate --domain-name leads.site.example"),
+    ("", "https://leads.lead-lab.dev", 1, "aws acm request-certificate --domain-name leads.lead-lab.dev"),
     ("", "https://d1.cloudfront.net/blog/", 1, "base_url has a path"),
     ("stak = 1\n", "https://d1.cloudfront.net", 1, "unknown key stak"),
     ("stack = \n", "https://d1.cloudfront.net", 1, "deploy/lambda.toml cannot be read"),
