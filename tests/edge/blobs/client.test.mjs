@@ -131,7 +131,7 @@ describe("what answers mean", () => {
   beforeEach(() => {
     [answers, asked] = [[], []];
   });
-  const ours = () => openBlobs({ name: "n", context: () => access, pause: noPause, opMs: 300 });
+  const ours = () => openBlobs({ name: "n", context: () => access, pause: noPause, opMs: 1500 });
 
   for (const [what, answer, outcome] of [
     ["200 with an ETag", [200, { etag: '"x"' }], "written"],
@@ -158,7 +158,7 @@ describe("what answers mean", () => {
     assert.equal(asked.length, 6);
   });
 
-  it("does not wait for ever for a stream to begin", { timeout: 10_000 }, async () => {
+  it("does not wait for ever for a stream to begin", { timeout: 20_000 }, async () => {
     answers = ["silence"];
     await assert.rejects(ours().stream("k"), StoreUnavailable);
     assert.equal(asked.length, 3);

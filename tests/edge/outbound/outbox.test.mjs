@@ -217,7 +217,8 @@ test("an older deploy leaves to a newer one what it knows nothing of", async () 
   assert.equal((await newer.submit("more", "email=a%40x.co")).status, 202);
   await older.drain();
   const shown = async () => (await newer.rows("outbox")).map((row) => [row.dest, row.state, row.last_code]).sort();
-  assert.deepEqual(await shown(), [["crm", "done", "200"], ["mail", "due", "no_form"], ["two", "due", "no_destination"]]);
+  const left = [["mail", "due", "no_form"], ["two", "due", "no_destination"]];
+  assert.deepEqual(await shown(), [["crm", "done", "200"], ...left]);
   newer.now += 10;
   await newer.drain();
   assert.deepEqual(await shown(), [["crm", "done", "200"], ["mail", "done", "200"], ["two", "done", "200"]]);
