@@ -390,6 +390,21 @@ def test_init_writes_once_and_tells_no_secret(bed: Bed, target: str) -> None:
         assert path.read_bytes() == before
 
 
+def test_init_names_the_database_and_a_folder_with_odd_signs(bed: Bed) -> None:
+    import subprocess
+
+    import yaml
+
+    folder = bed.root.parent / "Büro: a #1"
+    bed.root.rename(folder)
+    bed.root = folder
+    subprocess.run(["git", "init", "-q", str(folder.parent)], check=True)
+    done = bed.deploy("cloudflare", "--init")
+    assert done.exit_code == 0 and "wrangler d1 create lead-lab-leads" in done.stdout, done.stdout
+    flow = yaml.safe_load((folder.parent / ".github" / "workflows" / "deploy.yml").read_text())
+    assert flow["defaults"]["run"]["working-directory"] == folder.name
+
+
 def test_init_for_pages(bed: Bed) -> None:
     import yaml
 
