@@ -459,6 +459,15 @@ def test_nobodys_address_is_refused(bed: Bed, target: str, host: str) -> None:
     assert not bed.tools.lines("wrangler deploy")
 
 
+def test_stopped_from_the_keyboard_it_promises_nothing_of_the_host(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("magnetgen.deploy.netlify.upload", stop)
+    done = bed.deploy("netlify")
+    assert done.exit_code == 130 and "run this again" in done.output and "half written" not in done.output
+
+
 def test_words_that_do_not_fit(bed: Bed) -> None:
     assert bed.deploy("nowhere").exit_code == 2
     assert bed.deploy("netlify", "--verify-only", "--dry-run").exit_code == 2
