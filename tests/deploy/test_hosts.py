@@ -390,6 +390,21 @@ def test_init_writes_once_and_tells_no_secret(bed: Bed, target: str) -> None:
         assert path.read_bytes() == before
 
 
+def test_init_names_the_database_and_a_folder_with_odd_signs(bed: Bed) -> None:
+    import subprocess
+
+    import yaml
+
+    folder = bed.root.parent / "Büro: a #1"
+    bed.root.rename(folder)
+    bed.root = folder
+    subprocess.run(["git", "init", "-q", str(folder.parent)], check=True)
+    done = bed.deploy("cloudflare", "--init")
+    assert done.exit_code == 0 and "wrangler d1 create lead-lab-leads" in done.stdout, done.stdout
+    flow = yaml.safe_load((folder.parent / ".github" / "workflows" / "deploy.yml").read_text())
+    assert flow["defaults"]["run"]["working-directory"] == folder.name
+
+
 def test_init_for_pages(bed: Bed) -> None:
     import yaml
 
@@ -442,6 +457,15 @@ def test_nobodys_address_is_refused(bed: Bed, target: str, host: str) -> None:
     done = bed.deploy(target, "--base-url", f"https://{host}")
     assert done.exit_code == 1 and "FAULT address" in done.stdout, done.stdout
     assert not bed.tools.lines("wrangler deploy")
+
+
+def test_stopped_from_the_keyboard_it_promises_nothing_of_the_host(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("magnetgen.deploy.netlify.upload", stop)
+    done = bed.deploy("netlify")
+    assert done.exit_code == 130 and "run this again" in done.output and "half written" not in done.output
 
 
 def test_words_that_do_not_fit(bed: Bed) -> None:

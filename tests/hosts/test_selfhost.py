@@ -237,7 +237,7 @@ def test_pages_come_with_their_headers(host: Deployed, path: str) -> None:
 
 
 def test_what_is_missing_is_404_in_the_sites_own_words(host: Deployed) -> None:
-    for path in ("/nothing/", "/media/nothing.png", "/.magnetgen", "/.git/config", "/404.html/x"):
+    for path in ("/nothing/", "/media/nothing.png", "/media/", "/.magnetgen", "/.git/config", "/404.html/x"):
         answer = host.ask("GET", path)
         assert answer.status == 404, path
         assert answer.body == (host.site.root / "public/404.html").read_bytes(), path

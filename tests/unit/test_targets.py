@@ -444,6 +444,17 @@ def test_a_build_to_elsewhere_leaves_no_place_of_this_machine(
     site.ok(target=target)
 
 
+@pytest.mark.parametrize("target", ["netlify", "cloudflare", "selfhost"])
+def test_what_lies_where_the_handler_answers_is_told(site: Site, target: str) -> None:
+    site.write("content/api/docs.md", "---\ntitle: Docs\n---\nText.\n")
+    site.write("content/other.md", "---\ntitle: Other\naliases: [/api/old/]\n---\nText.\n")
+    found = [d for d in site.build(target=target).diagnostics if d.code == "url-collision"]
+    assert [(d.path, d.span.line if d.span else 0) for d in found] == [
+        ("content/api/docs.md", 1),
+        ("content/other.md", 3),
+    ]
+
+
 def test_wranglers_json_is_read_instead(site: Site) -> None:
     site.write("wrangler.jsonc", '{\n  // Mine: "name"\n  "name": "a",\n  "main": "src/index.js",\n}\n')
     found = site.build(target="cloudflare").diagnostics

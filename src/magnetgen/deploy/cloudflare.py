@@ -137,6 +137,11 @@ def _binding(job: Job, kind: str, binding: str) -> dict[str, Any]:
     return next((entry for entry in entries if entry.get("binding") == binding), {})
 
 
+def database(job: Job) -> str:
+    """The name of the worker's database; empty where its settings have none."""
+    return str(_binding(job, "d1_databases", DATABASE).get("database_name", ""))
+
+
 def check_database(job: Job) -> str:
     """Whether the D1 database that wrangler.toml names is there."""
     entry = _binding(job, "d1_databases", DATABASE)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 TARGETS = ("netlify", "cloudflare", "github-pages", "lambda", "selfhost")
-BROKEN = 3
+BROKEN, STOPPED = 3, 130
 
 
 @click.command(short_help="Put the site, and the handler of its forms, on a host.")
@@ -52,6 +52,9 @@ def deploy(site: Path, begin: bool, no_canary: bool, **wishes: Any) -> None:
     made = Wishes(forms=not no_canary, **wishes)
     try:
         code = program.begin(site, made) if begin else program.run(site, made)
+    except KeyboardInterrupt:
+        click.echo("\nmagnetgen: stopped; a tool that was running may have changed the host: run this again", err=True)
+        code = STOPPED
     except OSError as exc:
         click.echo(f"magnetgen: {exc.strerror or exc}" + (f": {exc.filename}" if exc.filename else ""), err=True)
         code = BROKEN

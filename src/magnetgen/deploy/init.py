@@ -12,7 +12,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from magnetgen import __version__
-from magnetgen.deploy import aws_lambda, aws_stack, secrets
+from magnetgen.deploy import aws_lambda, aws_stack, cloudflare, secrets
 from magnetgen.deploy.github_pages import COSTS
 from magnetgen.deploy.job import Job, build
 from magnetgen.deploy.publish import GIT
@@ -87,7 +87,9 @@ def _text(job: Job, folder: str) -> str:
         "branch": _branch(job),
         "version": __version__,
         "out": (Path(folder) / out).as_posix(),
-        "folder": f"defaults:\n  run:\n    working-directory: {folder}\n" if folder else "",
+        "folder": f"defaults:\n  run:\n    working-directory: {json.dumps(folder, ensure_ascii=False)}\n"
+        if folder
+        else "",
     }
     text = (WORKFLOWS / f"{job.wishes.target}.yml").read_text("utf-8")
     for name, value in values.items():
@@ -164,7 +166,8 @@ def template(job: Job) -> Iterator[str]:
 def _cloudflare(job: Job) -> Iterator[str]:
     yield "  npm install -g wrangler && wrangler login"
     if job.handler_here:
-        yield "  wrangler d1 create NAME   # the database_name in wrangler.toml; add the id that it says there: database_id"
+        name = cloudflare.database(job) or "NAME"
+        yield f"  wrangler d1 create {name}   # add the id that it says to wrangler.toml: database_id"
         yield from _wanted(job)
         yield "  wrangler secret bulk .magnetgen/secrets"
     yield "  magnetgen deploy cloudflare --dry-run, then: magnetgen deploy cloudflare"
@@ -205,5 +208,7 @@ def _once(job: Job, file: Path, text: str) -> bool:
 
 
 def _selfhost(job: Job) -> Iterator[str]:
-    yield from _wanted(job)
+    if job.handler_here:
+        yield "  Give the server its keys: those of .magnetgen/secrets, or others that `magnetgen secrets` makes there; and what"
+        yield "  deploy/env.example names besides: the sender, how mails are sent, what destinations need."
     yield "  magnetgen deploy selfhost   # builds, and says what to copy"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from magnetgen import places
 from magnetgen.config import CONFIG_FILE
 from magnetgen.diagnostics import Diagnostic, error, warning
 from magnetgen.plan import Plan
-from magnetgen.targets import Site
+from magnetgen.targets import Redirect, Site
 
 MEGABYTE = 1_000_000
 _EXAMPLES = ("example.com", "example.org", "example.net")
@@ -56,6 +56,23 @@ def _is_number(host: str) -> bool:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         return False
+
+
+def below_handler(plan: Plan, redirects: Iterable[Redirect]) -> Iterator[Diagnostic]:
+    """Pages and aliases that nobody would see: the handler answers below its path before any file does."""
+    api = handler_path(plan)
+    if not api:
+        return
+    inside = f"{api}/"
+    pages = {plan.url(page.path): page.source for page in plan.pages}
+    found = {r.alias: pages.get(r.url, "") for r in redirects}
+    found |= {plan.url(job.path): job.source for job in plan.jobs if job.kind in ("page", "redirect")}
+    for path, source in sorted(found.items()):
+        if not source or not path.startswith(inside):
+            continue
+        hint = "give it another `slug` or `permalink`, or set handler.url to another path"
+        message = f"{path} is below {inside}, where the handler of the forms answers"
+        yield error("url-collision", message, *places.url(plan.root, source, path), hint)
 
 
 def handler_elsewhere(plan: Plan, host: str) -> Iterator[Diagnostic]:

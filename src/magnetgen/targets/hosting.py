@@ -15,7 +15,7 @@ from magnetgen.config import CONFIG_FILE
 from magnetgen.diagnostics import Diagnostic, Report, warning
 from magnetgen.output import Made, Stage
 from magnetgen.plan import Plan
-from magnetgen.targets import BUNDLES, NAMES, Product, Redirect, Site, Target
+from magnetgen.targets import BUNDLES, NAMES, Product, Redirect, Site, Target, checks
 
 _MEMO = "policies.mpk"
 
@@ -72,6 +72,7 @@ def make(
         by_file = _sources(plan, stage, made)
         report.extend(_blocked(plan, by_file))
         sources = policy.union((_configured(plan), *by_file.values())) if target.headers else {}
+    report.extend(checks.below_handler(plan, redirects))
     site = Site(plan.root, plan, shown.as_posix(), json.loads(forms), sizes, sources, redirects)
     return target.make(site, report)
 

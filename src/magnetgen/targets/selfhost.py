@@ -150,6 +150,7 @@ def _nginx(site: Site) -> str:
         "gzip on;",
         "gzip_vary on;",
         f"gzip_types {' '.join(_COMPRESSED)};",
+        f"error_page 403 =404 {base}404.html;",
         f"error_page 404 {base}404.html;",
         'set $keep "";',
         *(f'if ($uri {_matching(base, path)}) {{ set $keep "{value}"; }}' for path, value in headers.caching(site)),
