@@ -1,6 +1,6 @@
 """`deploy lambda` with the real `aws` against moto's server, as far as that goes.
 
-moto's CloudFormation knows no CloudFront and no HTTP API: the stack's template is cut down to the bucket and the
+moto's CloudFormation knows no CloudFront, no HTTP API and no bucket policy: the template is cut down to buckets and the
 function, and the distribution, which moto knows apart, is made before. What is left of the template is the built one's.
 """
 
@@ -32,7 +32,7 @@ from tests.deploy.live import serving
 from tests.validators.tools import TOOLS, missing
 
 BIN = TOOLS / "aws" / ".venv" / "bin"
-KEPT = ("Site", "Assets", "AssetsByTls", "HandlerRole", "Handler")
+KEPT = ("Site", "Assets", "HandlerRole", "Handler")
 
 
 @pytest.fixture(scope="module")
