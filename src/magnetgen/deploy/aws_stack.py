@@ -17,6 +17,8 @@ from magnetgen.text import slug
 TOOL = Tool("aws", "pip install awscli, or https://aws.amazon.com/cli/", (1, 27, 0))
 SETTINGS = Path("deploy", "lambda.toml")
 TEMPLATE = "template.yaml"
+_UNCHANGED = "No updates are to be performed"
+"""Some versions say so as if it were a fault."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,12 @@ def change(job: Job, given: Mapping[str, str]) -> bool:
         "--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset",
     )  # fmt: skip
     hint = f"aws cloudformation describe-stack-events --stack-name {name} says why; the site is as it was"
-    return job.shell.change(TOOL, *words(job, *command), hint=hint) is not None
+    try:
+        return job.shell.change(TOOL, *words(job, *command), hint=hint) is not None
+    except DeployFault as fault:
+        if _UNCHANGED not in fault.tail:
+            raise
+        return True
 
 
 def present(job: Job) -> Mapping[str, Any] | None:
