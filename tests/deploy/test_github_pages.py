@@ -211,12 +211,12 @@ def test_no_repository(tmp_path: Path, repo: Repo) -> None:
 @pytest.mark.parametrize(("remote", "base", "code"), [
     ("git@github.com:Me/repo.git", "https://me.github.io/repo/", 0),
     ("https://github.com/me/me.github.io", "https://me.github.io/", 0),
-    ("https://x:y@github.com/me/repo.git", "https://leads.site.example/", 0),
+    ("https://x:y@github.com/me/repo.git", "https://leads.lead-lab.dev/", 0),
     ("git@github.com:me/repo.git", "https://me.github.io/other/", 1),
     ("git@github.com:me/repo.git", "https://you.github.io/repo/", 1),
-    ("git@github.com:me/repo.git", "https://leads.site.example/repo/", 1),
+    ("git@github.com:me/repo.git", "https://leads.lead-lab.dev/repo/", 1),
     ("git@github.com:me/repo.git", "https://example.com/", 1),
-    ("git@github.com:me/repo.git", "http://leads.site.example/", 1),
+    ("git@github.com:me/repo.git", "http://leads.lead-lab.dev/", 1),
 ])  # fmt: skip
 def test_the_address_fits_the_repository(repo: Repo, remote: str, base: str, code: int) -> None:
     git(repo.top, "remote", "set-url", "origin", remote)

@@ -330,10 +330,10 @@ def test_cloudflare_address(bed: Bed) -> None:
         file.write("\n")
     text = (bed.root / "wrangler.toml").read_text()
     (bed.root / "wrangler.toml").write_text(
-        'routes = [{ pattern = "leads.site.example", custom_domain = true }]\n' + text
+        'routes = [{ pattern = "leads.lead-lab.dev", custom_domain = true }]\n' + text
     )
-    assert "ok    address" in bed.deploy("cloudflare", "--base-url", "https://leads.site.example").stdout
-    done = bed.deploy("cloudflare", "--base-url", "https://www.site.example")
+    assert "ok    address" in bed.deploy("cloudflare", "--base-url", "https://leads.lead-lab.dev").stdout
+    done = bed.deploy("cloudflare", "--base-url", "https://www.lead-lab.dev")
     assert done.exit_code == 1 and "no route in wrangler.toml" in done.stdout
 
 
@@ -426,6 +426,22 @@ def test_selfhost_builds_and_says_what_to_copy(bed: Bed) -> None:
     done = bed.deploy("selfhost")
     assert done.exit_code == 0, done.stdout
     assert "rsync" in done.stdout and "--verify-only" in done.stdout and (bed.root / "public" / "index.html").is_file()
+
+
+def test_selfhost_does_not_need_the_keys_here(bed: Bed) -> None:
+    """They are made on the server, and stand nowhere else."""
+    (bed.root / ".magnetgen" / "secrets").unlink()
+    done = bed.deploy("selfhost")
+    assert done.exit_code == 0 and "rsync" in done.stdout, done.stdout
+    assert "the server needs MAGNETGEN_SECRETS, MAGNETGEN_EMAIL_KEY and MAGNETGEN_ADMIN_TOKEN" in done.stdout
+
+
+@pytest.mark.parametrize("host", ["magnetgen.example", "www.example.org", "lab.test", "x.example.com"])
+@pytest.mark.parametrize("target", ["cloudflare", "selfhost"])
+def test_nobodys_address_is_refused(bed: Bed, target: str, host: str) -> None:
+    done = bed.deploy(target, "--base-url", f"https://{host}")
+    assert done.exit_code == 1 and "FAULT address" in done.stdout, done.stdout
+    assert not bed.tools.lines("wrangler deploy")
 
 
 def test_words_that_do_not_fit(bed: Bed) -> None:

@@ -13,8 +13,10 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -23,14 +25,32 @@ from click.testing import CliRunner, Result
 from magnetgen import scaffold
 from magnetgen.build import build
 from magnetgen.cli import cli
-from magnetgen.forms import tokens
+from magnetgen.forms import s3, tokens
 from magnetgen.state import Options
 from tests.contract.test_vectors import free_port
 from tests.deploy.live import serving
 from tests.validators.tools import TOOLS, missing
 
 BIN = TOOLS / "aws" / ".venv" / "bin"
-KEPT = ("Site", "HandlerRole", "Handler")
+KEPT = ("Site", "Assets", "AssetsByTls", "HandlerRole", "Handler")
+SERVER = """\
+import sys
+from moto.cloudformation.models import ChangeSet
+from moto.cloudformation.parsing import OutputMap
+from moto.server import main
+
+apply = ChangeSet.apply
+
+
+def with_outputs(self):
+    apply(self)
+    self.stack.output_map = OutputMap(self.stack.resource_map, self.template_dict, self.stack.stack_id)
+
+
+ChangeSet.apply = with_outputs
+main(sys.argv[1:])
+"""
+"""moto's server, which otherwise forgets the outputs of a stack that a change set has made."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +60,9 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         missing("tests/tools/aws/.venv")
     port, folder = free_port(), tmp_path_factory.mktemp("moto")
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([BIN / "moto_server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log)
+        server = subprocess.Popen(
+            [BIN / "python", "-c", SERVER, "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log
+        )
         url = f"http://127.0.0.1:{port}"
         try:
             for _ in range(300):
@@ -104,15 +126,19 @@ class Cloud:
             assert secret not in done.output
         return done
 
-    def cut(self) -> str:
-        """Cut the built template down to what moto knows → the distribution's id."""
+    def cut(self, assets: bool = True) -> str:
+        """Cut the built template down to what moto knows → the distribution's id. `assets`: with a bucket for them."""
         path = self.root / "template.yaml"
         text = path.read_text()
         head, _, _ = text.partition("Resources:")
         made = self.aws("cloudfront", "create-distribution", "--origin-domain-name", "x.s3.amazonaws.com")
         id = str(made["Distribution"]["Id"])
         whole = yaml.load(text, Loader=_Tags)["Resources"]
-        resources = yaml.safe_dump({"Resources": {name: whole[name] for name in KEPT}}, sort_keys=False)
+        kept = {name: whole[name] for name in KEPT if assets or not name.startswith("Assets")}
+        if not assets:
+            del whole["HandlerRole"]["Properties"]["Policies"]
+            del whole["Handler"]["Properties"]["Environment"]["Variables"]["MAGNETGEN_ASSETS_BUCKET"]
+        resources = yaml.safe_dump({"Resources": kept}, sort_keys=False)
         # moto refuses what is declared and not used.
         used = "{Value: !If [HasCertificate, !Ref CertificateArn, !Ref DomainName]}\n  Policy: {Value: !Ref ContentSecurityPolicy}"
         outputs = f"""\
@@ -122,12 +148,33 @@ Outputs:
   Address: {{Value: x.cloudfront.net}}
   Used: {used}
 """
+        outputs += "  AssetsBucket: {Value: !Ref Assets}\n" if assets else ""
         path.write_text(f"{head}{resources}{outputs}")
         return id
 
     def files(self) -> set[str]:
         bucket = self.output("Bucket")
         return {one["Key"] for one in self.aws("s3api", "list-objects-v2", "--bucket", bucket)["Contents"]}
+
+    def grow(self, size: int = 4_500_000) -> bytes:
+        """Make what the site's form gives too large for an answer of a function → its bytes."""
+        (file,) = (self.root / "content" / "magnets").iterdir()
+        data = b"%PDF-1.7\n" + os.urandom(size)
+        file.write_bytes(data)
+        return data
+
+    def stored(self) -> dict[str, bytes]:
+        """What is in the bucket for large assets, by key."""
+        bucket, found = self.output("AssetsBucket"), {}
+        for one in (self.aws("s3api", "list-objects-v2", "--bucket", bucket) or {}).get("Contents", ()):
+            copy = self.root.parent / "copy"
+            self.aws("s3api", "get-object", "--bucket", bucket, "--key", one["Key"], str(copy))
+            found[one["Key"]] = copy.read_bytes()
+        return found
+
+    def parameter(self, name: str) -> str:
+        (stack,) = self.aws("cloudformation", "describe-stacks", "--stack-name", "lead-lab")["Stacks"]
+        return next(str(one["ParameterValue"]) for one in stack["Parameters"] if one["ParameterKey"] == name)
 
     def output(self, name: str) -> str:
         (stack,) = self.aws("cloudformation", "describe-stacks", "--stack-name", "lead-lab")["Stacks"]
@@ -183,23 +230,15 @@ def test_from_an_empty_account_to_files_and_a_function(cloud: Cloud) -> None:
 
 def test_again_it_changes_what_has_changed(cloud: Cloud) -> None:
     cloud.cut()
+    extra = cloud.root / "content" / "extra.md"
+    extra.write_text("---\ntitle: Extra\n---\n\nWords that go again.\n")
     assert "ok    caches" in cloud.deploy("--no-canary").stdout
-    (cloud.root / "content" / "posts" / "second.md").write_text(
-        "---\ntitle: Second\ndate: 2026-01-02\n---\n\nMore words.\n"
-    )
-    (cloud.root / "content" / "offer.md").unlink()
-    (cloud.root / "magnetgen.yaml").write_text(
-        (cloud.root / "magnetgen.yaml").read_text().replace("    - {label: The offer, url: /offer/}\n", "").replace(
-            "    values: {layout: post, form: newsletter, cta: offer}", "    values: {layout: post, form: newsletter}"
-        ).replace('ctas:\n  offer: {label: See the offer, url: /offer/, text: "There is more where this came from."}\n', "")
-    )  # fmt: skip
-    text = (cloud.root / "content" / "posts" / "your-first-offer.md").read_text()
-    (cloud.root / "content" / "posts" / "your-first-offer.md").write_text(
-        text.replace("(../offer.md)", "(https://site.example/)")
-    )
+    assert "extra/index.html" in cloud.files()
+    extra.unlink()
+    (cloud.root / "content" / "second.md").write_text("---\ntitle: Second\n---\n\nWords that have come.\n")
     done = cloud.deploy("--no-canary")
-    assert "ok    caches" in done.stdout, done.stdout
-    assert "posts/second/index.html" in cloud.files() and "offer/index.html" not in cloud.files()
+    assert "ok    code: there already" in done.stdout and "ok    caches" in done.stdout, done.stdout
+    assert "second/index.html" in cloud.files() and "extra/index.html" not in cloud.files()
 
 
 def test_a_rehearsal_changes_nothing(cloud: Cloud) -> None:
@@ -211,6 +250,108 @@ def test_a_rehearsal_changes_nothing(cloud: Cloud) -> None:
         assert f"run   {command}" in done.stdout
     assert cloud.aws("cloudformation", "list-stacks")["StackSummaries"] == []
     assert not cloud.aws("s3api", "list-buckets").get("Buckets")
+
+
+# --- large assets -----------------------------------------------------------------------------------------------------
+
+
+def key_of(data: bytes) -> str:
+    return f"{sha256(data).hexdigest()[:32]}.pdf"
+
+
+def before(text: str, first: str, then: str) -> bool:
+    return -1 < text.find(first) < text.find(then)
+
+
+def test_large_assets_are_there_before_pages_and_function(cloud: Cloud) -> None:
+    first = cloud.grow()
+    cloud.cut()
+    done = cloud.deploy("--no-canary").stdout
+    assert before(done, "ok    stack", "ok    large assets: 1 uploaded"), done
+    assert before(done, "ok    large assets", "ok    files")
+    assert cloud.stored() == {key_of(first): first}
+    again = cloud.deploy("--no-canary").stdout
+    assert before(again, "ok    large assets: 1 there already", "ok    stack"), again
+    second = cloud.grow()
+    changed = cloud.deploy("--no-canary").stdout
+    assert before(changed, "ok    large assets: 1 uploaded", "ok    stack"), changed
+    assert cloud.stored() == {key_of(first): first, key_of(second): second}
+
+
+def test_an_object_that_is_another_file_is_put_there_again(cloud: Cloud) -> None:
+    data = cloud.grow()
+    cloud.cut()
+    cloud.deploy("--no-canary")
+    other = cloud.root.parent / "other"
+    other.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    for digest in ((), ("--checksum-algorithm", "SHA256")):
+        cloud.aws("s3api", "put-object", "--bucket", cloud.output("AssetsBucket"), "--key", key_of(data), "--body", str(other), *digest)  # fmt: skip
+        assert "ok    large assets: 1 uploaded" in cloud.deploy("--no-canary").stdout
+        assert cloud.stored() == {key_of(data): data}
+
+
+def test_a_stack_without_the_bucket_gets_it_while_the_function_stays(cloud: Cloud, tmp_path: Path) -> None:
+    built = (cloud.root / "template.yaml").read_text()
+    cloud.cut(assets=False)
+    assert "-     large assets: no asset is too large" in cloud.deploy("--no-canary").stdout
+    code = cloud.parameter("CodeKey")
+    data = cloud.grow()
+    refused = cloud.deploy("--no-canary")
+    assert refused.exit_code == 1 and "does not get MAGNETGEN_ASSETS_BUCKET" in refused.stdout, refused.stdout
+    (cloud.root / "template.yaml").write_text(built)
+    cloud.cut()
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    (broken / "aws").write_text(f'#!/bin/sh\n[ "$2" = put-object ] && exit 255\nexec {BIN / "aws"} "$@"\n')
+    (broken / "aws").chmod(0o755)
+    failed = cloud.deploy("--no-canary", PATH=f"{broken}{os.pathsep}{cloud.env['PATH']}")
+    assert failed.exit_code == 3 and "FAULT large assets" in failed.stdout, failed.stdout
+    assert "ok    stack" not in failed.stdout
+    assert (cloud.parameter("CodeKey"), cloud.stored()) == (code, {})
+    done = cloud.deploy("--no-canary").stdout
+    assert before(done, "ok    large assets: 1 uploaded", "ok    stack"), done
+    assert cloud.parameter("CodeKey") != code and cloud.stored() == {key_of(data): data}
+
+
+def test_a_rehearsal_shows_what_would_be_uploaded(cloud: Cloud) -> None:
+    data = cloud.grow()
+    done = cloud.deploy("--dry-run")
+    assert done.exit_code == 0, done.stdout
+    put = f"run   aws s3api put-object --bucket ASSETS_BUCKET --key {key_of(data)} --body "
+    assert before(done.stdout, "run   aws cloudformation deploy", put), done.stdout
+    assert "ok    large assets: 1 to be uploaded" in done.stdout
+    cloud.cut()
+    cloud.deploy("--no-canary")
+    assert "ok    large assets: 1 there already" in cloud.deploy("--dry-run").stdout
+    more = cloud.grow()
+    there = cloud.deploy("--dry-run").stdout
+    put = f"run   aws s3api put-object --bucket {cloud.output('AssetsBucket')} --key {key_of(more)} --body "
+    assert before(there, put, "run   aws cloudformation deploy"), there
+    assert cloud.stored().keys() == {key_of(data)}
+
+
+def test_a_template_that_does_not_say_its_bucket(cloud: Cloud) -> None:
+    cloud.grow()
+    path = cloud.root / "template.yaml"
+    path.write_text(path.read_text().replace("  AssetsBucket:\n", "  Assets:\n"))
+    done = cloud.deploy()
+    assert done.exit_code == 1 and "FAULT template: template.yaml has no bucket" in done.stdout, done.stdout
+    assert not cloud.aws("s3api", "list-buckets").get("Buckets")
+
+
+def test_the_object_is_fetched_by_the_address_that_the_function_signs(cloud: Cloud) -> None:
+    data = cloud.grow()
+    cloud.cut()
+    cloud.deploy("--no-canary")
+    name = cloud.output("AssetsBucket")
+    bucket = s3.Bucket(name, "us-east-1", cloud.env["AWS_ACCESS_KEY_ID"], cloud.env["AWS_SECRET_ACCESS_KEY"])
+    where = urlsplit(bucket.address(key_of(data), 'attachment; filename="a checklist.pdf"', "application/pdf", time.time()))  # fmt: skip
+    address = f"{cloud.env['AWS_ENDPOINT_URL']}{where.path}?{where.query}"
+    request = urllib.request.Request(address, headers={"Host": where.hostname or ""})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.read() == data
+        assert answer.headers["content-disposition"] == 'attachment; filename="a checklist.pdf"'
+        assert answer.headers["content-type"] == "application/pdf"
 
 
 def test_a_secret_that_lacks_a_key(cloud: Cloud) -> None:
@@ -240,7 +381,7 @@ def test_a_stack_that_cannot_be_made(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("settings", "base", "code", "says"), [
-    ("", "https://leads.site.example", 1, "aws acm request-certificate --domain-name leads.site.example"),
+    ("", "https://leads.lead-lab.dev", 1, "aws acm request-certificate --domain-name leads.lead-lab.dev"),
     ("", "https://d1.cloudfront.net/blog/", 1, "base_url has a path"),
     ("stak = 1\n", "https://d1.cloudfront.net", 1, "unknown key stak"),
     ("stack = \n", "https://d1.cloudfront.net", 1, "deploy/lambda.toml cannot be read"),

@@ -355,7 +355,9 @@ class Teller:
     def link(self) -> Ask:
         dice = self.dice
         purpose = dice.choice(PURPOSES)
-        method = dice.choices(odd.METHODS, (60, 6, 20, 1, 1, 1, 1) if purpose == "download" else (30, 6, 50, 1, 1, 1, 1))[0]
+        method = dice.choices(
+            odd.METHODS, (60, 6, 20, 1, 1, 1, 1) if purpose == "download" else (30, 6, 50, 1, 1, 1, 1)
+        )[0]
         form = dice.choice(
             ([n for n in self.forms if n in MAGNETS] or ["book"])
             if purpose == "download" and dice.random() < 0.9

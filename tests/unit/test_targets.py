@@ -426,6 +426,24 @@ def test_a_file_that_is_not_toml(site: Site) -> None:
     assert (found.path, found.span.line if found.span else 0) == ("netlify.toml", 2)
 
 
+@pytest.mark.parametrize(("target", "name"), [("netlify", "netlify.toml"), ("cloudflare", "wrangler.toml")])
+def test_the_mark_that_some_editors_put_first_is_passed_over(site: Site, target: str, name: str) -> None:
+    site.ok(target=target)
+    path = site.root / name
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    site.ok(target=target)
+
+
+@pytest.mark.parametrize(("target", "name"), [("netlify", "netlify.toml"), ("cloudflare", "wrangler.toml")])
+def test_a_build_to_elsewhere_leaves_no_place_of_this_machine(
+    site: Site, tmp_path_factory: pytest.TempPathFactory, target: str, name: str
+) -> None:
+    away = tmp_path_factory.mktemp("away") / "public"
+    site.ok(target=target, out=str(away))
+    assert str(away) not in (site.root / name).read_text()
+    site.ok(target=target)
+
+
 def test_wranglers_json_is_read_instead(site: Site) -> None:
     site.write("wrangler.jsonc", '{\n  // Mine: "name"\n  "name": "a",\n  "main": "src/index.js",\n}\n')
     found = site.build(target="cloudflare").diagnostics

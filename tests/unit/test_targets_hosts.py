@@ -132,6 +132,25 @@ def test_netlifys_functions_load_and_answer(site: Site) -> None:
     assert found["status"] in (200, 503)
 
 
+MEMORY = """
+const { default: assets } = await import(`${process.argv.at(-1)}/lib/assets.mjs`);
+const before = process.memoryUsage().rss;
+const bytes = await assets.read({ name: "checklist" }, 0, 4_000_000);
+const used = (process.memoryUsage().rss - before) / 1e6;
+console.log(JSON.stringify({ used, same: bytes.every((byte, at) => byte === (at * 31) % 256) }));
+"""
+
+
+@pytest.mark.validator
+def test_a_large_asset_of_the_bundle_is_decoded_within_a_workers_means(site: Site) -> None:
+    """As text, letter by letter, 4 MB took 2 s and 200 MB: a Worker has milliseconds, and 128 MB."""
+    asset = bytes(at * 31 % 256 for at in range(256)) * 15_000
+    (site.root / "content/magnets/checklist.pdf").write_bytes(asset)
+    site.ok(target="netlify")
+    found = node(MEMORY, (site.root / ".magnetgen/bundle/netlify").resolve())
+    assert found["same"] and found["used"] < 60, found
+
+
 @pytest.mark.parametrize("target", ["netlify", "cloudflare"])
 def test_a_bundle_is_whole_and_holds_nothing_for_tests(site: Site, target: str) -> None:
     site.ok(target=target)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -99,13 +101,13 @@ print(json.dumps([lambda_function.handler(event, None) for event in json.load(sy
 """
 
 
-def call(site: Site, folder: Path, store: str, *events: dict[str, Any]) -> list[Any]:
+def call(site: Site, folder: Path, store: str, *events: dict[str, Any], **env: str) -> list[Any]:
     """What the unpacked function answers; the driver is this Python's own."""
     with archive(site) as opened:
         opened.extractall(folder, [n for n in opened.namelist() if not n.startswith("psycopg")])
-    env = {"PATH": os.environ["PATH"], "LAMBDA_TASK_ROOT": str(folder), "MAGNETGEN_STORE": store, **make_secrets()}
+    given = {"LAMBDA_TASK_ROOT": str(folder), "MAGNETGEN_STORE": store, "PYTHONPATH": str(folder)}
     done = subprocess.run(
-        [sys.executable, "-c", RUN], cwd=folder, env={**env, "PYTHONPATH": str(folder)},
+        [sys.executable, "-c", RUN], cwd=folder, env={"PATH": os.environ["PATH"], **given, **make_secrets(), **env},
         input=json.dumps(events), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -133,10 +135,76 @@ def test_the_archive_runs(ready: Site, tmp_path: Path, postgres_url: str) -> Non
     assert json.loads(taken["body"])["next"].startswith("https://lead-lab.com/forms/checklist/thanks/#mg1.")
 
 
-def test_an_asset_that_lambda_cannot_hand_out(ready: Site) -> None:
-    ready.write("content/magnets/checklist.pdf", base64.b64encode(os.urandom(3_000_001)))
-    found = ready.fault("asset-too-large", target="lambda")
+def grow(site: Site, size: int, name: str = "checklist") -> Path:
+    path = site.root / "content" / "magnets" / f"{name}.pdf"
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+def uploads(site: Site) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((site.root / ".magnetgen/bundle/lambda/uploads.json").read_bytes())
+    return found
+
+
+def test_what_an_answer_can_carry_is_in_the_archive(ready: Site) -> None:
+    grow(ready, 4_000_000)
+    ready.ok(target="lambda")
+    assert archive(ready).getinfo("content/magnets/checklist.pdf").file_size == 4_000_000
+    assert "key" not in json.loads(archive(ready).read(".magnetgen/forms.json"))["assets"]["checklist"]
+    assert uploads(ready) == []
+
+
+def test_what_an_answer_cannot_carry_is_uploaded(ready: Site) -> None:
+    file = grow(ready, 4_000_001)
+    ready.ok(target="lambda")
+    digest = sha256(file.read_bytes()).hexdigest()
+    key = f"{digest[:32]}.pdf"
+    assert uploads(ready) == [
+        {"name": "checklist", "file": "content/magnets/checklist.pdf", "size": 4_000_001, "sha256": digest, "key": key}
+    ]
+    assert "content/magnets/checklist.pdf" not in archive(ready).namelist()
+    there = json.loads(archive(ready).read(".magnetgen/forms.json"))["assets"]["checklist"]
+    assert (there["key"], there["size"]) == (key, 4_000_001)
+    assert "key" not in json.loads(ready.read("forms.json", ".magnetgen"))["assets"]["checklist"]
+
+
+def test_small_files_that_are_many_are_uploaded_too(ready: Site) -> None:
+    for number in range(12):
+        ready.write(f"content/forms/more-{number}.md", FORM.replace("magnet: checklist", f"magnet: more-{number}"))
+        grow(ready, 3_500_000 + number, f"more-{number}")
+    ready.ok(target="lambda")
+    assert [one["name"] for one in uploads(ready)] == ["more-11"]
+    assert "content/magnets/more-10.pdf" in archive(ready).namelist()
+
+
+def test_an_asset_that_s3_does_not_take_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its bytes are not read here: 5 GB take long.
+    monkeypatch.setattr(aws_lambda, "STORED_MAX", 5_000_000)
+    grow(site, 5_000_001)
+    found = site.fault("asset-too-large", target="lambda")
     assert (found.path, found.severity) == ("content/magnets/checklist.pdf", "error")
+    assert not (site.root / "public").exists()
+
+
+def test_the_function_leads_to_the_bucket(ready: Site, tmp_path: Path, postgres_url: str) -> None:
+    grow(ready, 4_000_001)
+    ready.write("content/forms/checklist.md", FORM.replace("magnet:", "min_seconds: 0\nmagnet:"))
+    ready.ok(target="lambda")
+    kind = {"content_type": "application/x-www-form-urlencoded", "accept": "application/json"}
+    post = event("POST", "/forms/checklist", "email=ana%40lead-lab.com", **kind)
+    keys, folder = make_secrets(), tmp_path / "function"
+    [taken] = call(ready, folder, postgres_url, post, **keys)
+    token = json.loads(taken["body"])["next"].partition("#")[2]
+    bucket = {"MAGNETGEN_ASSETS_BUCKET": "lab-assets", "AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "ASIATEST",
+              "AWS_SECRET_ACCESS_KEY": "s3cr3t", "AWS_SESSION_TOKEN": "given"}  # fmt: skip
+    [led] = call(ready, folder, postgres_url, event("GET", f"/download/{token}"), **keys, **bucket)
+    where = urlsplit(led["headers"]["location"])
+    assert (led["statusCode"], led["body"]) == (302, "")
+    assert where.hostname == "lab-assets.s3.eu-central-1.amazonaws.com"
+    assert where.path == f"/{uploads(ready)[0]['key']}"
+    [without] = call(ready, folder, postgres_url, event("GET", f"/download/{token}"), **keys)
+    assert without["statusCode"] == 503
 
 
 def test_an_archive_that_is_too_large(ready: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +222,24 @@ def test_without_a_network_the_fault_is_clear(site: Site, monkeypatch: pytest.Mo
     assert "psycopg" in found.message
     assert "connection" in found.hint
     assert not (site.root / "public").exists()
+
+
+def test_an_index_that_cannot_be_reached_is_named_as_the_reason(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    found = site.fault("lambda-packages", target="lambda")
+    assert "the package index cannot be reached" in found.message
+
+
+def test_after_the_first_build_no_network_is_needed(ready: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    for clean in (False, True, False):
+        ready.ok(target="lambda", clean=clean)
+    ready.write("content/magnets/checklist.pdf", b"%PDF another\n")
+    ready.ok(target="lambda")
+    assert archive(ready).read("content/magnets/checklist.pdf") == b"%PDF another\n"
 
 
 def test_without_pip_the_fault_is_clear(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -186,6 +272,51 @@ def test_the_template_is_sound(ready: Site) -> None:
         assert old in text
         path.write_text(text.replace(old, new), "utf-8")
         assert lint(path).returncode != 0, new
+
+
+def resource(text: str, name: str) -> str:
+    """The lines of a resource."""
+    found = re.search(rf"^  {name}:\n(?:(?:    .*)?\n)+", text, re.M)
+    assert found, name
+    return found[0]
+
+
+def test_the_bucket_for_large_files_is_nobody_elses(ready: Site) -> None:
+    ready.ok(target="lambda")
+    text = (ready.root / "template.yaml").read_text("utf-8")
+    bucket, policy, role = (resource(text, name) for name in ("Assets", "AssetsByTls", "HandlerRole"))
+    for closed in ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"):
+        assert f"{closed}: true" in bucket
+    assert "SSEAlgorithm: AES256" in bucket
+    assert "DeletionPolicy: Retain" in bucket
+    assert "Versioning" not in bucket
+    assert 'Bool: {"aws:SecureTransport": "false"}' in policy and "Effect: Deny" in policy
+    assert "Allow" not in policy
+    assert re.findall(r'Action: "?(s3:\w+|s3:\*)', role) == ["s3:GetObject"]
+    assert 'Resource: !Sub "${Assets.Arn}/*"' in role
+    assert "MAGNETGEN_ASSETS_BUCKET: !Ref Assets\n" in resource(text, "Handler")
+
+
+WITHOUT = [
+    ("          MAGNETGEN_ASSETS_BUCKET: !Ref Assets\n", "", "does not get MAGNETGEN_ASSETS_BUCKET", "error"),
+    ("  AssetsBucket:\n    Description", "  Files:\n    Description", "no output AssetsBucket", "warning"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "says", "severity"), WITHOUT)
+def test_an_older_template_is_told_of_once_there_are_large_files(
+    ready: Site, old: str, new: str, says: str, severity: str
+) -> None:
+    ready.ok(target="lambda")
+    path = ready.root / "template.yaml"
+    assert path.read_text("utf-8").count(old) == 1
+    path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+    assert not ready.build(target="lambda").diagnostics
+    grow(ready, 4_000_001)
+    found = ready.fault("target-file-differs", target="lambda")
+    assert (found.path, found.severity) == ("template.yaml", severity)
+    assert says in found.message
+    assert "AssetsByTls" in found.hint
 
 
 def test_the_template_of_a_site_whose_handler_is_elsewhere(site: Site) -> None:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from magnetgen.deploy import secrets
+from magnetgen.deploy import aws_assets, aws_stack, secrets
+from magnetgen.deploy.aws_stack import SETTINGS, TEMPLATE, TOOL, ask, settings, words
 from magnetgen.deploy.job import Job, build, check_address, check_handler, mismatch
 from magnetgen.deploy.steps import BROKEN, CONTENT, USAGE, DeployFault, LeftOut, Step
-from magnetgen.deploy.tools import Done, Tool
-from magnetgen.text import slug
 
-TOOL = Tool("aws", "pip install awscli, or https://aws.amazon.com/cli/", (1, 27, 0))
-SETTINGS = Path("deploy", "lambda.toml")
 SECRETS = Path(".magnetgen", "lambda-secrets.json")
 """What `--init` makes for Secrets Manager, for its owner only."""
 STARTER = """\
@@ -32,24 +27,9 @@ STARTER = """\
 MailFrom = ""
 MailProvider = ""
 """
-TEMPLATE = "template.yaml"
 _RESOLVED = re.compile(r"SecretString:(\w+)\}\}")
 _PARAMETERS = {"MailFrom": "MAGNETGEN_MAIL_FROM", "MailProvider": "MAGNETGEN_MAIL_PROVIDER"}
 """What the handler gets from the stack's parameters."""
-
-
-@dataclass(frozen=True)
-class Stack:
-    """deploy/lambda.toml. code_bucket: where the function's archive goes; parameters: the stack's own."""
-
-    name: str
-    region: str = ""
-    code_bucket: str = ""
-    parameters: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def secret(self) -> str:
-        return self.parameters.get("SecretName") or f"{self.name}/handler"
 
 
 def steps(job: Job) -> Iterator[Step]:
@@ -62,52 +42,17 @@ def steps(job: Job) -> Iterator[Step]:
     if job.handler_here:
         yield Step("secrets", lambda: check_secrets(job), check=True)
         yield Step("code", lambda: upload_code(job))
+        yield Step("large assets", lambda: aws_assets.before(job))
     yield Step("stack", lambda: deploy_stack(job))
+    if aws_assets.waiting(job):
+        yield Step("large assets", lambda: aws_assets.upload(job))
     yield Step("files", lambda: upload_files(job))
     yield Step("caches", lambda: invalidate(job))
 
 
-def settings(job: Job) -> Stack:
-    """deploy/lambda.toml, or what a site without one has. Raises DeployFault."""
-    found = job.known.get("stack")
-    if isinstance(found, Stack):
-        return found
-    path = job.root / SETTINGS
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        data = {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise DeployFault(
-            f"{SETTINGS} cannot be read: {exc}", "mend it, or delete it: --init makes one", CONTENT
-        ) from None
-    unknown = data.keys() - {"stack", "region", "code_bucket", "parameters"}
-    if unknown:
-        raise DeployFault(
-            f"{SETTINGS}: unknown key {min(unknown)}", "keys: stack, region, code_bucket, parameters", CONTENT
-        )
-    parameters = {str(name): str(value) for name, value in dict(data.get("parameters", {})).items()}
-    made = Stack(data.get("stack") or _name(job), data.get("region", ""), data.get("code_bucket", ""), parameters)
-    job.known["stack"] = made
-    return made
-
-
-def _name(job: Job) -> str:
-    return slug(job.config.title)[:40].strip("-") or "site"
-
-
-def _aws(job: Job, *words: str, seconds: float = 300) -> Done:
-    return job.shell.ask(TOOL, *_words(job, *words), seconds=seconds)
-
-
-def _words(job: Job, *words: str) -> tuple[str, ...]:
-    region = settings(job).region
-    return (*words, "--region", region) if region else words
-
-
 def logged_in(job: Job) -> str:
-    words = ("sts", "get-caller-identity", "--output", "json")
-    done = _aws(job, *words)
+    command = ("sts", "get-caller-identity", "--output", "json")
+    done = ask(job, *command)
     said = done.json()
     if done.code or not isinstance(said, dict):
         if "redentials" in done.tail or "oken" in done.tail:
@@ -117,7 +62,7 @@ def logged_in(job: Job) -> str:
                 USAGE,
                 done.tail,
             )
-        raise job.shell.failed(TOOL, words, done, "aws configure")
+        raise job.shell.failed(TOOL, command, done, "aws configure")
     region = (
         settings(job).region
         or job.shell.ask(TOOL, "configure", "get", "region").out.strip()
@@ -151,17 +96,18 @@ def address(job: Job) -> str:
 def check_template(job: Job) -> str:
     if not (job.root / TEMPLATE).is_file():
         raise DeployFault(f"{TEMPLATE} is missing", "magnetgen build --target lambda makes one", USAGE)
-    words = ("cloudformation", "validate-template", "--template-body", f"file://{TEMPLATE}", "--output", "json")
-    done = _aws(job, *words)
+    command = ("cloudformation", "validate-template", "--template-body", f"file://{TEMPLATE}", "--output", "json")
+    done = ask(job, *command)
     if done.code:
-        raise job.shell.failed(TOOL, words, done, f"mend {TEMPLATE}, or delete it and build again")
+        raise job.shell.failed(TOOL, command, done, f"mend {TEMPLATE}, or delete it and build again")
+    aws_assets.check(job)
     return f"CloudFormation accepts {TEMPLATE}"
 
 
 def check_secrets(job: Job) -> str:
     """The keys of the secret that the template reads; without one of them the stack cannot be made."""
     stack = settings(job)
-    words = (
+    command = (
         "secretsmanager",
         "get-secret-value",
         "--secret-id",
@@ -171,12 +117,12 @@ def check_secrets(job: Job) -> str:
         "--output",
         "text",
     )
-    done = _aws(job, *words)
+    done = ask(job, *command)
     how = f"aws secretsmanager create-secret --name {stack.secret} --secret-string file://.magnetgen/lambda-secrets.json  (--init makes that file)"
     if done.code:
         if "ResourceNotFound" in done.tail:
             raise DeployFault(f"there is no secret {stack.secret} in Secrets Manager", how, USAGE)
-        raise job.shell.failed(TOOL, words, done, how)
+        raise job.shell.failed(TOOL, command, done, how)
     try:
         values = json.loads(done.out)
     except ValueError:
@@ -222,13 +168,13 @@ def upload_code(job: Job) -> str:
     )
     key = f"{settings(job).name}/{sha256(archive.read_bytes()).hexdigest()[:32]}.zip"
     job.known["code"] = (bucket, key)
-    if _aws(job, "s3api", "head-bucket", "--bucket", bucket).code:
-        job.shell.change(TOOL, *_words(job, "s3", "mb", f"s3://{bucket}"))
-    elif not _aws(job, "s3api", "head-object", "--bucket", bucket, "--key", key).code:
+    if ask(job, "s3api", "head-bucket", "--bucket", bucket).code:
+        job.shell.change(TOOL, *words(job, "s3", "mb", f"s3://{bucket}"))
+    elif not ask(job, "s3api", "head-object", "--bucket", bucket, "--key", key).code:
         return "there already"
-    job.shell.change(TOOL, *_words(job, "s3", "cp", str(archive), f"s3://{bucket}/{key}", "--no-progress"))
+    job.shell.change(TOOL, *words(job, "s3", "cp", str(archive), f"s3://{bucket}/{key}", "--no-progress"))
     if not job.shell.dry:
-        head = _aws(job, "s3api", "head-object", "--bucket", bucket, "--key", key, "--output", "json").json()
+        head = ask(job, "s3api", "head-object", "--bucket", bucket, "--key", key, "--output", "json").json()
         if not isinstance(head, dict) or head.get("ContentLength") != archive.stat().st_size:
             raise DeployFault(
                 "the function's archive was uploaded, and is not there as it is here", "run this again", BROKEN
@@ -236,50 +182,19 @@ def upload_code(job: Job) -> str:
     return f"s3://{bucket}/{key}"
 
 
-def parameters(job: Job) -> dict[str, str]:
-    """The stack's: what the build says, what was uploaded, and what the owner says, who wins."""
-    found = {"DomainName": job.host}
-    for entry in json.loads((job.bundle / "parameters.json").read_bytes()):
-        found[entry["ParameterKey"]] = entry["ParameterValue"]
-    if "code" in job.known:
-        found["CodeBucket"], found["CodeKey"] = job.known["code"]
-        found["SecretName"] = settings(job).secret
-    return {**found, **{name: value for name, value in settings(job).parameters.items() if value}}
-
-
 def deploy_stack(job: Job) -> str:
-    """Bring the stack to what the template says; CloudFormation goes back by itself where that fails."""
-    name = settings(job).name
-    given = (f"{key}={value}" for key, value in parameters(job).items())
-    words = (
-        "cloudformation", "deploy", "--template-file", TEMPLATE, "--stack-name", name,
-        "--parameter-overrides", *given, "--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset",
-    )  # fmt: skip
-    hint = f"aws cloudformation describe-stack-events --stack-name {name} says why; the site is as it was"
-    done = job.shell.change(TOOL, *_words(job, *words), hint=hint)
-    if done is None:
+    """Bring the stack to what the template says."""
+    if not aws_stack.change(job, aws_stack.parameters(job)):
         return "not changed: this is a rehearsal"
-    found = outputs(job)
-    host = found.get("Address", "")
+    host = aws_stack.outputs(job).get("Address", "")
     if job.host.endswith(".cloudfront.net") and host and job.host != host:
         raise mismatch(job, f"https://{host}/", "the stack's address at CloudFront")
-    return f"{name}: {host}"
-
-
-def outputs(job: Job) -> dict[str, str]:
-    """What the stack says of itself. Raises DeployFault."""
-    words = ("cloudformation", "describe-stacks", "--stack-name", settings(job).name, "--output", "json")
-    done = _aws(job, *words)
-    said = done.json()
-    stacks = said.get("Stacks") if isinstance(said, dict) else None
-    if done.code or not stacks:
-        raise job.shell.failed(TOOL, words, done, "run this again")
-    return {str(one["OutputKey"]): str(one["OutputValue"]) for one in stacks[0].get("Outputs", ())}
+    return f"{settings(job).name}: {host}"
 
 
 def upload_files(job: Job) -> str:
     """Files first that pages name, then pages; last of all, what is no longer there goes."""
-    bucket = "BUCKET" if job.shell.dry else outputs(job).get("Bucket")
+    bucket = "BUCKET" if job.shell.dry else aws_stack.outputs(job).get("Bucket")
     if not bucket:
         raise DeployFault("the stack has no output Bucket", f"delete {TEMPLATE} and build again, or add it", CONTENT)
     base = (
@@ -292,28 +207,31 @@ def upload_files(job: Job) -> str:
         "--no-progress",
         "--only-show-errors",
     )
-    job.shell.change(TOOL, *_words(job, *base, "--exclude", "*.html"))
-    job.shell.change(TOOL, *_words(job, *base))
-    done = job.shell.change(TOOL, *_words(job, *base, "--delete"))
+    job.shell.change(TOOL, *words(job, *base, "--exclude", "*.html"))
+    job.shell.change(TOOL, *words(job, *base))
+    done = job.shell.change(TOOL, *words(job, *base, "--delete"))
     return f"s3://{bucket}" if done else "not uploaded: this is a rehearsal"
 
 
 def invalidate(job: Job) -> str:
     """Have CloudFront fetch everything anew, and wait until it does."""
-    id = "DISTRIBUTION" if job.shell.dry else outputs(job).get("DistributionId")
+    id = "DISTRIBUTION" if job.shell.dry else aws_stack.outputs(job).get("DistributionId")
     if not id:
         raise LeftOut("the stack has no output DistributionId")
-    words = ("cloudfront", "create-invalidation", "--distribution-id", id, "--paths", "/*", "--output", "json")
-    done = job.shell.change(TOOL, *_words(job, *words))
+    command = ("cloudfront", "create-invalidation", "--distribution-id", id, "--paths", "/*", "--output", "json")
+    done = job.shell.change(TOOL, *words(job, *command))
     if done is None:
         return "not told: this is a rehearsal"
     said: Any = done.json() or {}
     invalidation = str(said.get("Invalidation", {}).get("Id", ""))
-    waited = _aws(
-        job, "cloudfront", "wait", "invalidation-completed", "--distribution-id", id, "--id", invalidation, seconds=1200
-    )
-    if waited.code:
-        job.warn("CloudFront has not said that its caches are fresh: what is seen may be old for some minutes")
+    wait = ("cloudfront", "wait", "invalidation-completed", "--distribution-id", id, "--id", invalidation)
+    try:
+        fresh = ask(job, *wait, seconds=job.patience(300.0) + 1).code == 0
+    except DeployFault:  # it takes longer
+        fresh = False
+    if not fresh:
+        job.warn("CloudFront has not said yet that its caches are fresh: what is seen may be old for some minutes")
+        return "told"
     return "fresh"
 
 

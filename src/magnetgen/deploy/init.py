@@ -12,7 +12,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from magnetgen import __version__
-from magnetgen.deploy import aws_lambda, secrets
+from magnetgen.deploy import aws_lambda, aws_stack, secrets
 from magnetgen.deploy.github_pages import COSTS
 from magnetgen.deploy.job import Job, build
 from magnetgen.deploy.publish import GIT
@@ -180,10 +180,10 @@ def _github_pages(job: Job) -> Iterator[str]:
 
 def _lambda(job: Job) -> Iterator[str]:
     yield "  pip install awscli (or AWS's own installer) && aws configure"
-    if _once(job, aws_lambda.SETTINGS, aws_lambda.STARTER):
-        yield f"  {aws_lambda.SETTINGS} is made: the stack's name and parameters (sender, mail provider, certificate)."
+    if _once(job, aws_stack.SETTINGS, aws_lambda.STARTER):
+        yield f"  {aws_stack.SETTINGS} is made: the stack's name and parameters (sender, mail provider, certificate)."
     if job.handler_here:
-        secret = aws_lambda.settings(job).secret
+        secret = aws_stack.settings(job).secret
         values = {name: job.secret(name) for name in aws_lambda.secret_names(job)}
         _once(job, aws_lambda.SECRETS, json.dumps(values, indent=1) + "\n")
         yield f"  Fill in what is empty in {aws_lambda.SECRETS}, MAGNETGEN_STORE above all: postgresql://…"

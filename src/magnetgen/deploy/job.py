@@ -15,9 +15,7 @@ from magnetgen.deploy.steps import BROKEN, CONTENT, USAGE, DeployFault, Show, li
 from magnetgen.deploy.tools import Shell
 from magnetgen.forms import settings as handler_settings
 from magnetgen.forms import site as sites
-
-EXAMPLE = "example.com"
-"""The host that a new site's base_url names: nobody's."""
+from magnetgen.targets import checks
 
 
 @dataclass(frozen=True)
@@ -106,6 +104,10 @@ class Job:
         except sites.SiteFault as exc:
             raise DeployFault(str(exc)) from None
 
+    def patience(self, default: float) -> float:
+        """Seconds to wait for what a host does by itself."""
+        return default if self.wishes.patience is None else self.wishes.patience
+
     def warn(self, text: str) -> None:
         self.show.warn(self.shell.masked(text))
 
@@ -114,7 +116,7 @@ def check_address(job: Job) -> str:
     """What holds for every host. Raises DeployFault."""
     address = job.address
     where = "--base-url" if job.wishes.base_url else "base_url in magnetgen.yaml"
-    if job.host == EXAMPLE or job.host.endswith(f".{EXAMPLE}"):
+    if checks.is_example(job.host):
         raise DeployFault(f"{where} is still {job.base_url}", "set it to the address that the site will have", CONTENT)
     if address.scheme != "https" and not _is_here(job.host):
         raise DeployFault(f"{where} is {job.base_url}: forms need https", f"write https://{address.netloc}", CONTENT)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from magnetgen.deploy import secrets
 from magnetgen.deploy.job import Job, build, check_address, check_handler
-from magnetgen.deploy.steps import DeployFault, Step, listed
+from magnetgen.deploy.steps import LeftOut, Step, listed
 
 
 def steps(job: Job) -> Iterator[Step]:
@@ -20,13 +20,10 @@ def steps(job: Job) -> Iterator[Step]:
 
 
 def check_secrets(job: Job) -> str:
-    """The keys, as this machine knows them; what else the server needs can only be named."""
-    lacking = [name for name in secrets.KEYS if not job.secret(name)]
-    if lacking:
-        hint = "magnetgen secrets --save, and copy .magnetgen/secrets to the server"
-        raise DeployFault(f"{listed(lacking)} is not set here: if the server has it, this does not matter", hint)
-    others = [need.name for need in secrets.needs(job.forms) if need.name not in secrets.KEYS]
-    return "the keys are known here" + (f"; the server needs {listed(others)}, too" if others else "")
+    """What the server needs can only be named: its keys are made there, and need not be known here."""
+    wanted = [need.name for need in secrets.needs(job.forms) if need.name not in secrets.MAIL]
+    mail = ", and a sender and a way to send mails" if secrets.sends_mail(job.forms) else ""
+    raise LeftOut(f"not asked: the server needs {listed(wanted)}{mail}, in its own environment")
 
 
 def following(job: Job) -> str:

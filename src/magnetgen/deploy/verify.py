@@ -48,8 +48,7 @@ def _would(job: Job) -> str:
 
 def patience(job: Job) -> float:
     """Seconds for a new build to be seen everywhere, and for a mail to leave."""
-    given = job.wishes.patience
-    return PATIENCE.get(job.wishes.target, PATIENCE_ELSEWHERE) if given is None else given
+    return job.patience(PATIENCE.get(job.wishes.target, PATIENCE_ELSEWHERE))
 
 
 def home(job: Job) -> str:

@@ -38,12 +38,17 @@ def address(plan: Plan, at_root: bool = True) -> Iterator[Diagnostic]:
         hint = f"use an address without a path, such as {plan.config.origin}, or serve the folder yourself"
         message = f"this host serves the site from /, and base_url says {plan.config.prefix}"
         yield error("target-base-path", message, *place, hint)
-    if host.removeprefix("www.") in _EXAMPLES or host == "localhost" or host.endswith(_OWN_ENDS) or _is_number(host):
+    if is_example(host) or host == "localhost" or _is_number(host):
         hint = "set base_url to where the site will be: links, mails and forms lead there"
         yield warning("target-base-example", f"{host} is no address that visitors can reach", *place, hint)
     elif parts.scheme == "http":
         hint = f"write https:{url.partition(':')[2]}"
         yield warning("target-base-http", "base_url begins with http:, and this host serves https", *place, hint)
+
+
+def is_example(host: str) -> bool:
+    """Whether it is one of the names that are nobody's."""
+    return any(host == name or host.endswith(f".{name}") for name in _EXAMPLES) or host.endswith(_OWN_ENDS)
 
 
 def _is_number(host: str) -> bool:

@@ -123,7 +123,7 @@ export default worker({ forms, assets, services });
 
 def _config(site: Site, api: str | None, stored: bool) -> str:
     name = slug(site.plan.config.title)[:40].strip("-") or "site"
-    assets = f"[assets]\ndirectory = {json.dumps(site.out)}\n"
+    assets = f"[assets]\ndirectory = {json.dumps(starters.folder(site))}\n"
     pages = 'not_found_handling = "404-page"\n'
     head = f'{starters.NOTE}\nname = {json.dumps(name)}\ncompatibility_date = "{COMPATIBLE}"\n'
     if api is None:

@@ -66,7 +66,7 @@ def _config(site: Site, api: str | None) -> str:
         f"{starters.NOTE}\n"
         "[build]\n"
         '  command = "pip install magnetgen && magnetgen build --target netlify"\n'
-        f"  publish = {json.dumps(site.out)}\n"
+        f"  publish = {json.dumps(starters.folder(site))}\n"
         f"{functions}"
         "\n[build.environment]\n"
         '  PYTHON_VERSION = "3.13"\n'

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from magnetgen.diagnostics import Diagnostic, Span, error, warning
+from magnetgen.targets import Site
 
 NOTE = "# Made by magnetgen, and yours from here on: it is never written over.\n"
 
@@ -17,7 +18,7 @@ NOTE = "# Made by magnetgen, and yours from here on: it is never written over.\n
 def read_toml(root: Path, name: str) -> tuple[Mapping[str, Any] | None, str, Diagnostic | None]:
     """(data, text, fault) of a file that is there; no data where there is none, or it is not TOML."""
     try:
-        text = (root / name).read_text("utf-8")
+        text = (root / name).read_text("utf-8-sig")  # some editors put a mark there, and the hosts' tools take it
         return tomllib.loads(text), text, None
     except FileNotFoundError:
         return None, "", None
@@ -34,7 +35,7 @@ _JSONC = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.
 def read_jsonc(root: Path, name: str) -> tuple[Mapping[str, Any] | None, str, Diagnostic | None]:
     """The same of JSON with comments."""
     try:
-        text = (root / name).read_text("utf-8")
+        text = (root / name).read_text("utf-8-sig")
         data = json.loads(_JSONC.sub(lambda m: m[1] or re.sub(r"[^\n]", " ", m[0]), text))
         return (data, text, None) if isinstance(data, dict) else (None, text, None)
     except FileNotFoundError:
@@ -43,6 +44,11 @@ def read_jsonc(root: Path, name: str) -> tuple[Mapping[str, Any] | None, str, Di
         line = getattr(exc, "lineno", 1)
         hint = "mend it, or delete it to have it made anew"
         return None, "", error("target-file", f"this is not JSON: {exc}", name, Span(line), hint)
+
+
+def folder(site: Site) -> str:
+    """The output folder as such a file is to name it: a place outside of the site, for one build, is not kept there."""
+    return site.plan.config.build.out if site.out.startswith("/") else site.out
 
 
 def get(data: Mapping[str, Any], path: Sequence[str]) -> Any:

@@ -73,6 +73,7 @@ describe("the client beside the SDK", () => {
     assert.deepEqual((await ours.folders("many/")).sort(), ["0", "1", "2", "3", "4", "5", "6"]);
     const { directories } = await theirs.list({ prefix: "many/", directories: true });
     assert.deepEqual(directories.map((name) => name.slice(5)).sort(), ["0", "1", "2", "3", "4", "5", "6"]);
+    assert.deepEqual((await ours.list("many/1")).sort(), [...keys].filter((key) => key.startsWith("many/1")).sort());
     assert.deepEqual([await ours.list("none/"), await ours.folders("none/")], [[], []]);
     await server.stop();
   });
@@ -157,6 +158,12 @@ describe("what answers mean", () => {
     assert.equal(asked.length, 6);
   });
 
+  it("does not wait for ever for a stream to begin", { timeout: 10_000 }, async () => {
+    answers = ["silence"];
+    await assert.rejects(ours().stream("k"), StoreUnavailable);
+    assert.equal(asked.length, 3);
+  });
+
   it("never takes a refusal for a blob that is not there", async () => {
     for (const status of [401, 403, 400]) {
       answers = [[status]];
@@ -170,6 +177,12 @@ describe("what answers mean", () => {
     answers = [page(["a", "b"], "c1"), page(["c"], "c2"), page([], undefined)];
     assert.deepEqual(await ours().list("x/"), ["a", "b", "c"]);
     assert.deepEqual(asked, ["GET /s/site:n?prefix=x%2F", "GET /s/site:n?prefix=x%2F&cursor=c1", "GET /s/site:n?prefix=x%2F&cursor=c2"]);
+  });
+
+  it("asks for no more pages than what is wanted fills", async () => {
+    answers = [[200, {}, '{"blobs":[{"key":"a"},{"key":"b"}],"next_cursor":"c1"}']];
+    assert.deepEqual(await ours().list("x/", 3), ["a", "b", "a", "b"]);
+    assert.equal(asked.length, 2);
   });
 
   it("removes all, as often as there is more", async () => {

@@ -72,6 +72,20 @@ test("what is too long is 413, and the connection is not used again", async () =
   assert.deepEqual(await world.rows("submissions"), []);
 });
 
+test("a file that cannot be read is 503, and no fault of ours", async () => {
+  const read = async () => (await null).body;
+  const book = { file: "x", name: "b.pdf", size: 9, sha256: "ab".repeat(32), key: "k" };
+  const document = documentOf({ plain: form("plain", { magnet: "book" }) }, { assets: { book } });
+  const world = makeWorld({ document, assets: { size: async () => 9, read } });
+  const { next } = JSON.parse(Buffer.from((await world.submit("plain", "email=a%40x.co")).body));
+  const link = `https://site.example/api/download/${next.split("#")[1]}`;
+  const response = await respond(world.runtime, new Request(link));
+  assert.deepEqual([response.status, response.headers.get("content-disposition")], [503, null]);
+  assert.equal(response.headers.get("retry-after"), "60");
+  const said = world.lines.map((line) => [line.event, line.status, line.error]);
+  assert.deepEqual(said.slice(-2), [["download_unavailable", undefined, "TypeError"], ["request", 503, undefined]]);
+});
+
 test("a slow client is refused in time", async () => {
   const world = makeWorld();
   const stream = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from("email=")) });

@@ -7,7 +7,7 @@ import { sent } from "../../../src/magnetgen/forms/edge/mail.mjs";
 import { DELAYS, Deliverer, LEASE_SECONDS, PROBE_SECONDS } from "../../../src/magnetgen/forms/edge/outbox.mjs";
 import { memoryStore } from "../../../src/magnetgen/forms/edge/store-memory.mjs";
 import { StoreUnavailable } from "../../../src/magnetgen/forms/edge/records.mjs";
-import { form, makeWorld } from "./world.mjs";
+import { documentOf, form, makeWorld } from "./world.mjs";
 
 const OK = sent(true, "200");
 const DOWN = sent(false, "503");
@@ -128,6 +128,106 @@ test("a destination that hangs delays no mail, nor the next batch of mails", asy
   assert.equal(world.hooks.length, 1);
   open();
   assert.deepEqual(await draining, { sent: 40, failed: 0 });
+});
+
+test("what there was no time for goes back at once, and was no attempt", async () => {
+  const world = makeWorld();
+  let open;
+  const gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  world.outcome = (dest) => (dest === "crm" ? gate.then(() => DOWN) : OK);
+  await submitted(world, 0, 5);
+  const draining = world.runtime.deliverer.drain(0.05);
+  const crm = async () => (await world.rows("outbox")).filter((row) => row.dest === "crm");
+  const shown = async () => (await crm()).map((row) => `${row.state} ${row.attempts}`).sort();
+  const returned = ["due 0", "due 0", "due 0", "due 0", "leased 1"];
+  for (let turn = 0; turn < 300 && String(await shown()) !== String(returned); turn += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.deepEqual(await shown(), returned);
+  world.now += 15;
+  open();
+  assert.equal((await draining).failed, 1);
+  assert.deepEqual(await shown(), ["due 0", "due 0", "due 0", "due 0", "due 1"]);
+});
+
+test("an hour of a provider that hangs costs no mail its turn, if each drain is a process of its own", async () => {
+  const world = makeWorld();
+  const started = world.now;
+  const isOver = () => world.now >= started + 3600;
+  world.outcome = (dest) => {
+    if (dest !== "mail" || isOver()) return OK;
+    world.now += 15;
+    return sent(false, "TimeoutError");
+  };
+  await submitted(world, 0, 24);
+  const minute = async () => {
+    const next = world.now + 60;
+    world.runtime.deliverer.breakers = Object.create(null);
+    await world.runtime.deliverer.drain(14);
+    world.now = Math.max(world.now, next);
+  };
+  while (!isOver()) await minute();
+  const attempts = (await world.rows("outbox")).filter((row) => row.dest === "mail").map((row) => row.attempts);
+  assert.ok(Math.max(...attempts) <= 4, String(attempts));
+  for (let after = 0; after < 10; after += 1) await minute();
+  assert.equal(world.mails.length, 24);
+});
+
+test("what cannot be removed, or takes long, keeps nothing from being sent", async () => {
+  let fault = null;
+  const store = memoryStore();
+  const purge = () => new Promise((_, reject) => (fault = () => reject(new StoreUnavailable("gone"))));
+  const world = makeWorld({ store: { ...store, purge }, drainSeconds: 14 });
+  await submitted(world, 0, 3);
+  const draining = world.runtime.drain();
+  for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(world.mails.length, 3);
+  fault();
+  await assert.rejects(draining, StoreUnavailable);
+});
+
+test("a drain that a fault ends waits for what is being sent: its platform ends with it", async () => {
+  const store = memoryStore();
+  let [open, leases] = [null, 0];
+  const gate = new Promise((resolve) => (open = resolve));
+  const lease = (...call) => {
+    if ((leases += 1) > 1) throw new StoreUnavailable("gone");
+    return store.lease(...call);
+  };
+  const world = makeWorld({ store: { ...store, lease } });
+  world.outcome = (dest) => (dest === "crm" ? gate.then(() => OK) : OK);
+  await submitted(world, 0, 1);
+  let isOver = false;
+  const draining = world.drain().finally(() => (isOver = true));
+  draining.catch(() => {});
+  for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([world.mails.length, world.hooks.length, isOver], [1, 1, false]);
+  open();
+  await assert.rejects(draining, StoreUnavailable);
+  assert.deepEqual(new Set((await world.rows("outbox")).map((row) => row.state)), new Set(["done"]));
+});
+
+test("an older deploy leaves to a newer one what it knows nothing of", async () => {
+  const store = memoryStore();
+  const destinations = ["crm", "two"].map((name) => ({ name, kind: "webhook", url_env: name }));
+  const document = documentOf({ plain: form("plain"), more: form("more") }, { destinations });
+  const [newer, older] = [makeWorld({ store, document }), makeWorld({ store })];
+  assert.equal((await newer.submit("more", "email=a%40x.co")).status, 202);
+  await older.drain();
+  const shown = async () => (await newer.rows("outbox")).map((row) => [row.dest, row.state, row.last_code]).sort();
+  assert.deepEqual(await shown(), [["crm", "done", "200"], ["mail", "due", "no_form"], ["two", "due", "no_destination"]]);
+  newer.now += 10;
+  await newer.drain();
+  assert.deepEqual(await shown(), [["crm", "done", "200"], ["mail", "done", "200"], ["two", "done", "200"]]);
+  // Where there is none, as after a removal, they end as everything does.
+  assert.equal((await newer.submit("more", "email=b%40x.co")).status, 202);
+  for (let turn = 0; turn < 12; turn += 1) {
+    older.now = Math.max(newer.now, older.now) + 30 * 3600;
+    await older.drain();
+  }
+  assert.deepEqual((await shown()).filter(([, state]) => state === "dead").map(([dest]) => dest), ["mail", "two"]);
 });
 
 test("a crash between sending and marking repeats the same id", async () => {

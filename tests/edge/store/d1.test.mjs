@@ -151,13 +151,48 @@ describe("D1: what it costs", () => {
       }),
     );
     assert.equal(await watched.submit(load({ form: "news", email_key: "key1", idem: ["k"] }), () => changes({})), null);
-    assert.deepEqual(batches, [["SELECT", "SELECT"]]);
+    assert.deepEqual(batches, [["SELECT"]]);
     await write(store, { leads: [lead()] });
     const receipts = async () => (await opened.db.batch([opened.db.prepare("SELECT at FROM guard").bind()]))[0].results;
     assert.equal((await receipts()).length, 1);
     await opened.db.batch([opened.db.prepare("UPDATE guard SET at=at-3600").bind()]);
     await store.purge(1);
     assert.deepEqual(await receipts(), []);
+  });
+
+  it("does not grow with what strangers send for an address, which can still be confirmed", async () => {
+    const [counted, read] = [[], []];
+    const watched = new D1Store(
+      meddled(async (statements, go) => {
+        counted.push(statements.length);
+        const done = await go();
+        read.push(JSON.stringify(done).length);
+        return done;
+      }),
+    );
+    const store = new D1Store(opened.db);
+    const many = Array.from({ length: 500 }, (_, n) => {
+      const fields = { message: `${"é".repeat(2000)}'"\n${n}` };
+      return sent(n + 1, lead().id, "accepted", { fields, applied_at: null });
+    });
+    await write(store, { leads: [lead(1, { status: "pending" })], submissions: many });
+    assert.deepEqual(await store.submissions(query({ limit: 999 })), [...many].reverse());
+    const asked = { form: "news", email_key: "key1", idem: ["k"], since: 1, count_max: 9, mails_since: 1 };
+    await watched.submit(load(asked), (found) => {
+      const more = sent(999, found.lead.id, "accepted", { applied_at: null });
+      return changes({ leads: [found.lead], submissions: [more], idem: idem(), answer: found.suppressed });
+    });
+    assert.ok(Math.max(...read) < 2000, String(read));
+    counted.length = 0;
+    await watched.submit(load({ lead: lead().id }), ({ lead: known, waiting }) => {
+      const submissions = waiting.map((one) => ({ ...one, applied_at: 7 }));
+      return changes({ leads: [{ ...known, status: "confirmed" }], submissions });
+    });
+    // The free plan allows 50 in all, and there are mails to send.
+    assert.ok(counted.reduce((a, b) => a + b) < 20, String(counted));
+    const found = await store.submissions(query({ limit: 999 }));
+    assert.deepEqual(found.filter((one) => one.applied_at !== 7), []);
+    assert.deepEqual(found.slice(1), [...many].reverse().map((one) => ({ ...one, applied_at: 7 })));
   });
 
   it("never reads a whole table for a submission, a drain or a purge", async () => {

@@ -214,6 +214,21 @@ export function suite(name, open, { counters = true } = {}) {
       assert.equal(await store.retry("nothing", 1), false);
     });
 
+    it("takes back what was leased and not begun, as it was", async () => {
+      const outbox = ["a", "b", "c", "d"].map((id) => delivery(id, { next_at: 10 }));
+      await write(store, { leads: [lead()], outbox });
+      await store.lease(10, 30, 9, [], []);
+      await store.finish("c", 11, "200");
+      await store.giveBack(["a", "c", "nothing"], 11);
+      const rows = async () => (await store.outbox()).map((row) => [row.id, row.state, row.attempts, row.next_at]);
+      const now = [["a", "due", 0, 10], ["b", "leased", 1, 10], ["c", "done", 1, 10], ["d", "leased", 1, 10]];
+      assert.deepEqual((await rows()).sort(), now);
+      assert.deepEqual((await store.lease(12, 30, 9, [], [])).map((one) => [one.id, one.attempts]), [["a", 1]]);
+      await write(store, { erase: "key1" });
+      await store.giveBack(["b"], 13);
+      assert.deepEqual(new Set((await rows()).map((row) => row[1])), new Set(["done", "dead"]));
+    });
+
     it("does not bring back what was erased, or cancelled, while it was on its way", async () => {
       const outbox = ["a", "b", "c"].map((id) => delivery(id, { next_at: 5, dest: "mail", kind: `mail:${id}` }));
       await write(store, { leads: [lead()], outbox });

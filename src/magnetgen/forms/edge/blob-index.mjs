@@ -7,18 +7,25 @@ import { matches, newestFirst } from "./tables.mjs";
 const AT_ONCE = 12;
 const HOUR_MS = 3_600_000;
 const COUNTED = [FLAG.accepted, FLAG.held];
+/** Keys of an hour that are looked at for a count: with more of them than this, a form is taken for full. */
+const COUNTED_MAX = 5000;
 
 export class Index {
   constructor(blobs, logs) {
     Object.assign(this, { blobs, logs });
   }
 
-  /** Submissions to a form since a time, quarantined ones apart, as far as a list knows them; at most `max`. */
+  /**
+   * Submissions to a form since a time, quarantined ones apart, as far as a list knows them; at most `max`. What bots
+   * send is not read: a submission's own flag comes first.
+   */
   async count(form, since, max) {
-    const hours = new Set([since, since + HOUR_MS].map(hourOf));
-    const lists = await Promise.all([...hours].map((hour) => this.blobs.list(indexFolder(hour, form))));
-    const keys = lists.flat().map(readIndexKey).filter(Boolean);
-    const counted = keys.filter(({ flags, ms }) => ms > since && COUNTED.some((flag) => flags.includes(flag)));
+    const hours = [...new Set([since, since + HOUR_MS].map(hourOf))];
+    const most = Math.max(max, COUNTED_MAX);
+    const prefixes = hours.flatMap((hour) => COUNTED.map((flag) => indexFolder(hour, form) + flag));
+    const lists = await Promise.all(prefixes.map((prefix) => this.blobs.list(prefix, most)));
+    if (lists.some((keys) => keys.length >= most)) return max;
+    const counted = lists.flat().map(readIndexKey).filter((key) => key && key.ms > since);
     return Math.min(counted.length, max);
   }
 

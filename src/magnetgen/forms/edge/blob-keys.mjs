@@ -7,7 +7,7 @@
  *     index/{hour}/{form}/{flags}/{ms}-{id}/{log} what was made when; hours count down, so that the newest come first
  *     due/{ms}/{log}/{n}/{dests}                  from when on something in a log waits to be sent, and where to
  *     dead/{log}                                  something in a log may be dead
- *     tidy/{ms}/{log}                             when a log is to be looked at for what has served its time
+ *     tidy/{hour}/{ms}/{log}                      when a log is to be looked at for what has served its time
  *     scrub/{log}/{n}                             entries before n are to be emptied → keys that are to go with them
  *     rate/{ends_at}/{bucket}/{key}/{i}           one request in a window
  *     disabled/{dest}                             a destination that has said that it is gone
@@ -41,7 +41,8 @@ export const entryKey = (log, n) => `${log}/${padded(n, 8)}`;
 export const claimKey = (form, key, k) => `sub/${safe(form)}/${safe(key)}/${padded(k, 4)}`;
 export const pointerKey = (id) => `at/${safe(id)}`;
 export const deadKey = (log) => `dead/${log}`;
-export const tidyKey = (at, log) => `tidy/${padded(at)}/${log}`;
+export const tidyFolder = (hour) => `tidy/${padded(hour, 7)}/`;
+export const tidyKey = (at, log) => `${tidyFolder(at / HOUR_MS)}${padded(at)}/${log}`;
 export const scrubKey = (log, n) => `scrub/${log}/${padded(n, 8)}`;
 export const disabledKey = (dest) => `disabled/${Buffer.from(dest).toString("base64url")}`;
 export const rateFolder = (endsAt) => `rate/${padded(endsAt)}/`;
@@ -89,7 +90,7 @@ export function readDueKey(key) {
 
 /** {at, log} of a tidy key, or {log, n} of a scrub key; null if it is none. */
 export function readTidyKey(key) {
-  const [, at, kind, rest] = key.split("/");
+  const [, , at, kind, rest] = key.split("/");
   return rest && /^[0-9]{15}$/.test(at) ? { key, at: Number(at), log: `${kind}/${rest}` } : null;
 }
 

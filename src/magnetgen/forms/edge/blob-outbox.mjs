@@ -108,6 +108,10 @@ export class Outbox {
     this.#homes.delete(id);
   }
 
+  async giveBack(ids, now) {
+    await each(ids, (id) => this.#change(id, now, (tables) => rows.giveBack(tables, id)));
+  }
+
   async retry(id, now) {
     const again = (tables) => rows.retry(tables, id, now) && tables.outbox.get(id).dest;
     const dest = await this.#change(id, now, again, false);

@@ -5,13 +5,14 @@
  * before that entry, with the keys that are to go, and removed when all is gone: what was cut off, a later drain ends.
  */
 
-import { readScrubKey, readTidyKey, rateFolder, scrubKey, tidyKey } from "./blob-keys.mjs";
+import { readScrubKey, readTidyKey, rateFolder, scrubKey, tidyFolder, tidyKey } from "./blob-keys.mjs";
 import { TIDY_MS } from "./blob-state.mjs";
 import * as rows from "./tables.mjs";
 
 /** Logs that one purge looks at. What is left is for the next. */
 const LOGS_MAX = 40;
 const RATES_MAX = 500;
+const HOUR_MS = 3_600_000;
 const AT_ONCE = 8;
 /** For so long an entry may be on its way after its marker. */
 const COMING_MS = 600_000;
@@ -22,13 +23,25 @@ export class Tidy {
   }
 
   async purge(now) {
-    const scrubs = (await this.blobs.list("scrub/")).map(readScrubKey).filter(Boolean);
+    const scrubs = (await this.blobs.list("scrub/", LOGS_MAX)).map(readScrubKey).filter(Boolean);
     await each(scrubs.slice(0, LOGS_MAX), (marker) => this.#scrubLate(marker, now));
-    const due = (await this.blobs.list("tidy/")).map(readTidyKey).filter((marker) => marker && marker.at <= now);
+    const due = await this.#due(now);
     const first = due.sort((a, b) => a.at - b.at).slice(0, LOGS_MAX);
     const logs = new Set(first.map(({ log }) => log));
     await each([...logs], (log) => this.#tidy(log, first.filter((marker) => marker.log === log), now));
     await this.#purgeRates(now);
+  }
+
+  /** Markers whose time has come, of the oldest hours that have any. What bots leave waits for a month unread. */
+  async #due(now) {
+    const found = [];
+    const hours = (await this.blobs.folders("tidy/")).map(Number).filter(Number.isInteger);
+    for (const hour of hours.sort((a, b) => a - b)) {
+      if (hour * HOUR_MS > now || found.length >= LOGS_MAX) break;
+      const markers = (await this.blobs.list(tidyFolder(hour))).map(readTidyKey);
+      found.push(...markers.filter((marker) => marker && marker.at <= now));
+    }
+    return found;
   }
 
   /** Look at a log: what is over goes, then entries that are not needed to read it; if they are still young, later. */

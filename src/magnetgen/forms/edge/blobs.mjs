@@ -86,10 +86,13 @@ export function openBlobs({ name, context, fetch = globalThis.fetch, pause = bac
     async remove(key) {
       await ask("DELETE", key, [200, 204, 404]);
     },
-    /** All keys that begin with `prefix`, in no order. */
-    async list(prefix) {
+    /** All keys that begin with `prefix`, in no order; after `most` of them no further page is asked for. */
+    async list(prefix, most = Infinity) {
       const keys = [];
-      for await (const page of pages(prefix, false)) keys.push(...(page.blobs ?? []).map((blob) => blob.key));
+      for await (const page of pages(prefix, false)) {
+        keys.push(...(page.blobs ?? []).map((blob) => blob.key));
+        if (keys.length >= most) break;
+      }
       return keys.filter(Boolean);
     },
     /** What stands before the next slash in the keys that begin with `prefix`, which ends with one. */
@@ -118,19 +121,24 @@ export function backOff(attempt) {
 /** One request → {status, etag, text | body}, or null if there was no whole answer in time. */
 function caller({ store, context, fetch, opMs }) {
   return async (method, key, { body, onlyIfNew = false, query = {}, stream = false } = {}) => {
-    const signal = AbortSignal.timeout(opMs);
+    const ended = new AbortController();
+    const timer = setTimeout(() => ended.abort(), opMs);
+    const { signal } = ended;
     const path = key ? `/${pathOf(key)}` : "";
     try {
       const { url, headers } = await address({ store, context, fetch, signal, method, path, query });
       if (method === "PUT") headers["cache-control"] = "max-age=0, stale-while-revalidate=60";
       if (onlyIfNew) headers["if-none-match"] = "*";
-      const response = await fetch(url, { method, headers, body, signal: stream ? undefined : signal });
+      const response = await fetch(url, { method, headers, body, signal });
       const { status } = response;
       if (stream && status === 200) return { status, body: response.body };
       return { status, etag: response.headers.get("etag") ?? "", text: await response.text() };
     } catch (error) {
       if (error instanceof StoreUnavailable) throw error;
       return null;
+    } finally {
+      // A stream has begun in time; how long it takes is its reader's affair.
+      clearTimeout(timer);
     }
   };
 }

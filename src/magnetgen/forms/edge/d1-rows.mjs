@@ -8,6 +8,8 @@ import * as outbox from "./d1-outbox.mjs";
 export const QUARANTINE_MS = 30 * 86_400_000;
 /** Values that D1 binds to one statement. */
 export const VALUES_MAX = 100;
+/** Characters of a value: D1 takes two million bytes. */
+const TEXT_MAX = 400_000;
 
 export const LEAD = [
   "id", "form_id", "email", "email_key", "status", "data", "consent", "created_at", "confirmed_at", "unsubscribed_at",
@@ -32,17 +34,33 @@ export function statement(sql, ...values) {
   return { sql, values };
 }
 
-/** Rows of one table, as many in a statement as its values allow. `after`: what happens where there is one already. */
+/**
+ * Rows of one table. `after`: what happens where there is one already. Rows with more values than a statement binds are
+ * bound as JSON: D1 also counts statements, and anybody can send so often that there are hundreds of rows.
+ */
 export function insert(table, columns, rows, after) {
-  const marks = `(${columns.map(() => "?").join(",")})`;
-  const most = Math.floor(VALUES_MAX / columns.length);
-  const statements = [];
-  for (let at = 0; at < rows.length; at += most) {
-    const some = rows.slice(at, at + most);
-    const into = `${table}(${columns.join(",")}) VALUES${some.map(() => marks).join(",")}`;
-    statements.push(statement(`INSERT INTO ${into} ON CONFLICT${after}`, ...some.flat()));
+  if (!rows.length) return [];
+  const into = `INSERT INTO ${table}(${columns.join(",")})`;
+  if (rows.length * columns.length > VALUES_MAX) {
+    const picked = columns.map((_, at) => `json_extract(value,'$[${at}]')`).join(",");
+    const sql = `${into} SELECT ${picked} FROM json_each(?) WHERE 1 ON CONFLICT${after}`;
+    return texts(rows).map((text) => statement(sql, text));
   }
-  return statements;
+  const marks = `(${columns.map(() => "?").join(",")})`;
+  return [statement(`${into} VALUES${rows.map(() => marks).join(",")} ON CONFLICT${after}`, ...rows.flat())];
+}
+
+/** Rows as arrays in JSON, each small enough to be bound. */
+function texts(rows) {
+  const found = [[]];
+  let size = 0;
+  for (const row of rows) {
+    const text = JSON.stringify(row);
+    if (size + text.length > TEXT_MAX && size) [size] = [0, found.push([])];
+    size += text.length;
+    found.at(-1).push(text);
+  }
+  return found.map((some) => `[${some.join(",")}]`);
 }
 
 function update(key, columns) {

@@ -42,11 +42,15 @@ function leadOf(load, key) {
   return built("form_id={} AND email_key={}", form, key);
 }
 
+/** Thrown where a decision looks at what waits, and it was not read: then it is read, and decided again. */
+export const WAITING = new Error("what waits was not read");
+
 /**
  * The parts of a snapshot that a load asks for: name → {read, same}, both pieces with one value as their answer.
- * `same`: what must not have changed, where that is less than what was read.
+ * `same`: what must not have changed, where that is less than what was read. `whole`: with what waits, which a
+ * submission does not look at, and anybody can make long.
  */
-function parts(load) {
+function parts(load, whole) {
   const key = keyOf(load);
   const lead = leadOf(load, key);
   const found = new Map();
@@ -56,7 +60,7 @@ function parts(load) {
   if (load.submission) {
     ask("submission", piece(`SELECT ${array(SUBMISSION)} FROM submission WHERE id=?`, load.submission));
   }
-  if (lead) ask("waiting", ids(waitingOf(lead, "id")));
+  if (lead && (whole || !load.email_key)) ask("waiting", ids(waitingOf(lead, "id")));
   if (load.count_max) count(load, ask);
   if (!key) return found;
   ask("loose", built("SELECT count(*) FROM submission WHERE lead_id IS NULL AND email_key={}", key));
@@ -116,11 +120,11 @@ function received(key) {
 }
 
 /**
- * The questions of a load, and what their answers mean.
+ * The questions of a load, and what their answers mean. `whole`: with the submissions that wait.
  * @returns {{statements: object[], found: (results: object[][]) => Found}}
  */
-export function asking(load) {
-  const asked = parts(load);
+export function asking(load, whole = false) {
+  const asked = parts(load, whole);
   const names = [...asked.keys()];
   const columns = names.flatMap((name) => Object.entries(asked.get(name)).map(([use, one]) => [`${name}_${use}`, one]));
   const statements = [];
@@ -129,8 +133,9 @@ export function asking(load) {
     statements.push(built(`SELECT ${list}`, ...columns.map(([, one]) => one)));
   }
   const lead = leadOf(load, keyOf(load));
-  if (lead) statements.push(waitingOf(lead, "*"));
-  return { statements, found: (results) => new Found(load, asked, results[0]?.[0] ?? {}, results[1] ?? []) };
+  if (lead && whole) statements.push(waitingOf(lead, "*"));
+  const waiting = (results) => (whole || !lead ? (results[1] ?? []) : null);
+  return { statements, found: (results) => new Found(load, asked, results[0]?.[0] ?? {}, waiting(results)) };
 }
 
 /** What was found: `snapshot` for the decision, and `guard` once it has decided. */
@@ -151,6 +156,7 @@ class Found {
     for (const [name, value] of Object.entries(values)) {
       const get = () => {
         this.#seen.add(name);
+        if (value === WAITING) throw WAITING;
         return value;
       };
       Object.defineProperty(watched, name, { get, enumerable: true });
@@ -180,13 +186,18 @@ function read(load, row, waiting) {
     lead: row.lead_read ? asLead(zipped(LEAD, parsed(row.lead_read))) : null,
     leads,
     submission: row.submission_read ? asSubmission(zipped(SUBMISSION, parsed(row.submission_read))) : null,
-    waiting: waiting.map(asSubmission),
+    waiting: waiting?.map(asSubmission) ?? (mayWait(row) ? WAITING : []),
     loose: row.loose_read ?? 0,
     count: row.count_read ?? 0,
     mails: parsed(row.mails_read) ?? [],
     suppressed: row.suppressed_read ?? "",
     received: Object.fromEntries(leads.map(({ id }) => [id, pairs.filter((pair) => pair[0] === id).map((p) => p[1])])),
   };
+}
+
+/** Whether anything may wait that was not read: there is a lead, and nobody has said that nothing does. */
+function mayWait(row) {
+  return Boolean(row.lead_read) && row.waiting_read !== "[]";
 }
 
 function parsed(text) {

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 
 import { BODY_MAX } from "./decode.mjs";
 import { withHeaders } from "./http.mjs";
+import { StoreUnavailable } from "./records.mjs";
 import { trimmed } from "./text.mjs";
 
 /** Time in which a body must have come: a slow client holds nothing. */
@@ -115,7 +116,14 @@ async function webResponse(runtime, request, response) {
   headers.set("content-length", String(file ? file.length : response.body.length));
   if (request.method === "HEAD") return new Response(null, { status, headers });
   if (!file) return new Response(response.body, { status, headers });
-  return new Response(sized(await runtime.readAsset(file), file.length), { status, headers });
+  let content;
+  try {
+    content = await runtime.readAsset(file);
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    return webResponse(runtime, request, runtime.refusal(request, 503, "store_unavailable"));
+  }
+  return new Response(sized(content, file.length), { status, headers });
 }
 
 /** A header is Latin-1; what does not fit into it becomes `?`, as on other hosts. */

@@ -111,6 +111,12 @@ export function fail(tables, id, code, nextAt) {
   change(tables, row, { state, last_code: code, next_at: nextAt ?? 0, lease_until: 0 });
 }
 
+/** What was taken and not begun: as it was before, and no attempt. */
+export function giveBack(tables, id) {
+  const row = tables.outbox.get(id);
+  if (row?.state === "leased") change(tables, row, { state: "due", attempts: row.attempts - 1, lease_until: 0 });
+}
+
 /** Due now, with all its attempts before it → whether there is one. What was erased has nothing left to send. */
 export function retry(tables, id, now) {
   const row = tables.outbox.get(id);

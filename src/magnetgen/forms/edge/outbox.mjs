@@ -18,6 +18,8 @@ export const LEASE_SECONDS = BATCH * 15 + 30;
 const LEASE_MARGIN = 30;
 const BREAKS_AFTER = 5;
 export const PROBE_SECONDS = 60;
+/** The attempt that comes minutes after the first. */
+const LATE = 3;
 
 /** A breaker: failures in a row of one destination. Open: one delivery a minute tries whether it is back. */
 function isOpen(breaker) {
@@ -48,18 +50,25 @@ export class Deliverer {
   async drain(seconds = Infinity, most = Infinity) {
     const [done, running] = [{ sent: 0, failed: 0 }, new Map()];
     const left = { until: this.clock() + seconds, most };
+    const hastened = new Set();
     const count = async (dest, group, until) => {
-      const part = await this.sendAll(dest, group, until);
+      const part = await this.sendAll(dest, group, until, hastened);
       running.delete(dest);
       done.sent += part.sent;
       done.failed += part.failed;
     };
-    for (;;) {
-      const wasBusy = running.size > 0;
-      for (const [dest, group, until] of await this.taken(left, running)) running.set(dest, count(dest, group, until));
-      // Whichever has sent its batch may have more that is due, also one that ended while this was looked for.
-      if (running.size) await Promise.race(running.values());
-      else if (!wasBusy) return done;
+    try {
+      for (;;) {
+        const wasBusy = running.size > 0;
+        const found = await this.taken(left, running);
+        for (const [dest, group, until] of found) running.set(dest, count(dest, group, until));
+        // Whichever has sent its batch may have more that is due, also one that ended while this was looked for.
+        if (running.size) await Promise.race(running.values());
+        else if (!wasBusy) return done;
+      }
+    } finally {
+      // The platform ends what nobody waits for: what was sent would not be marked, and be sent again.
+      await Promise.allSettled(running.values());
     }
   }
 
@@ -113,21 +122,39 @@ export class Deliverer {
     return new Set(["mail", ...named.filter((dest) => dest.includes(":"))]);
   }
 
-  async sendAll(dest, group, until) {
-    const done = { sent: 0, failed: 0 };
+  async sendAll(dest, group, until, hastened) {
+    const [done, left] = [{ sent: 0, failed: 0 }, [...group]];
+    let returned = null;
+    const giveBack = () => (returned ??= this.giveBack(dest, left.splice(0)));
+    // While an attempt still hangs: after it, the platform may leave no time for this.
+    const timer = setTimeout(giveBack, Math.max(0, until - this.clock()) * 1000);
     try {
-      for (const delivery of group) {
-        if (this.clock() > until) break; // its lease runs out, and another takes it
-        done[(await this.send(delivery)) ? "sent" : "failed"] += 1;
+      while (left.length && this.clock() <= until) {
+        done[(await this.send(left.shift(), hastened)) ? "sent" : "failed"] += 1;
       }
+      await giveBack();
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       this.note("outbox_unavailable", { dest: shown(dest) }); // the leases run out, and it is tried again
+    } finally {
+      clearTimeout(timer);
     }
     return done;
   }
 
-  async send(delivery) {
+  /** What there is no time for is nobody's attempt. A probe was none anyway: its lease runs out. */
+  async giveBack(dest, deliveries) {
+    const now = Math.floor(this.clock() * 1000);
+    const ids = deliveries.filter((delivery) => delivery.next_at <= now).map((delivery) => delivery.id);
+    try {
+      if (ids.length) await this.store.giveBack(ids, now);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.note("outbox_unavailable", { dest: shown(dest) });
+    }
+  }
+
+  async send(delivery, hastened) {
     let found;
     try {
       found = await this.attempt(delivery);
@@ -140,20 +167,27 @@ export class Deliverer {
     if (!(found.permanent || found.item)) {
       const breaker = (this.breakers[delivery.dest] ??= { failures: 0, probe_at: 0 });
       const recovered = note(breaker, found.ok, now, found.retry_after);
-      if (recovered) await this.store.hasten(delivery.dest, Math.floor(now * 1000));
+      // A breaker is forgotten with its process; what had failed for minutes tells the next one that it is over.
+      const isOver = found.ok && delivery.attempts >= LATE && !hastened.has(delivery.dest);
+      if (recovered || isOver) {
+        hastened.add(delivery.dest);
+        await this.store.hasten(delivery.dest, Math.floor(now * 1000));
+      }
     }
     return found.ok;
   }
 
+  /** What this deploy knows nothing of may be a newer one's, which has the same store: it waits for that one. */
   async attempt(delivery) {
     if (!Object.keys(delivery.body).length) return sent(false, "erased", { permanent: true });
     if (delivery.dest === "mail" || delivery.dest.startsWith("email:")) return this.sendMail(delivery);
     const hook = this.hooks.get(delivery.dest);
-    if (!hook) return sent(false, "no_destination", { permanent: true });
+    if (!hook) return sent(false, "no_destination", { item: true });
     return hook.send(this.poster, delivery, (id) => this.store.findLead(id), this.clock());
   }
 
   async sendMail(delivery) {
+    if (!this.composer.site.forms.has(delivery.form)) return sent(false, "no_form", { item: true });
     const lead = delivery.lead ? await this.store.findLead(delivery.lead) : null;
     let mail;
     try {

@@ -146,15 +146,21 @@ class Runtime {
     return null;
   }
 
-  /** Remove what has served its time, send what is due, then ask again about what nobody could judge. */
+  /** Send what is due, and ask again about what nobody could judge; beside it, remove what has served its time. */
   async drain() {
     const ends = performance.now() + this.drainSeconds * 1000;
     const left = () => (ends - performance.now()) / 1000;
-    await this.store.purge(Math.floor(this.clock() * 1000));
-    const done = await this.deliverer.drain(left(), this.drainMax);
-    if (!(await this.review(left()))) return done;
-    const more = await this.deliverer.drain(left(), this.drainMax - done.sent - done.failed);
-    return { sent: done.sent + more.sent, failed: done.failed + more.failed };
+    const send = async () => {
+      const done = await this.deliverer.drain(left(), this.drainMax);
+      if (!(await this.review(left()))) return done;
+      const more = await this.deliverer.drain(left(), this.drainMax - done.sent - done.failed);
+      return { sent: done.sent + more.sent, failed: done.failed + more.failed };
+    };
+    // Beside each other: neither what cannot be removed nor how much it is keeps a mail waiting.
+    const purge = this.store.purge(Math.floor(this.clock() * 1000));
+    const ended = await Promise.allSettled([send(), purge]);
+    for (const { reason } of ended) if (reason) throw reason;
+    return ended[0].value;
   }
 
   /** Send what is due now, after a request. What goes wrong with it is for the next drain. */
@@ -172,9 +178,14 @@ class Runtime {
     return review(this.store, this.verifier, () => this.context(emptyRequest()), seconds);
   }
 
-  /** What a response's `file` stands for → bytes, or a stream of them. */
-  readAsset(file) {
-    return this.assets.read(this.site.assets.get(file.asset), file.start, file.length);
+  /** What a response's `file` stands for → bytes, or a stream of them. Throws StoreUnavailable. */
+  async readAsset(file) {
+    try {
+      return await this.assets.read(this.site.assets.get(file.asset), file.start, file.length);
+    } catch (error) {
+      this.note("download_unavailable", { error: kindOf(error) });
+      throw new StoreUnavailable("a file cannot be read");
+    }
   }
 
   logged(ctx, response) {

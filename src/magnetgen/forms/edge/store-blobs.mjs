@@ -255,6 +255,10 @@ export class BlobStore {
     return this.deliveries.fail(id, now, code, nextAt);
   }
 
+  giveBack(ids, now) {
+    return this.deliveries.giveBack(ids, now);
+  }
+
   retry(id, now) {
     return this.deliveries.retry(id, now);
   }

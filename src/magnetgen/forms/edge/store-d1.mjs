@@ -11,7 +11,7 @@ import { randomBytes } from "node:crypto";
 
 import * as outbox from "./d1-outbox.mjs";
 import * as rows from "./d1-rows.mjs";
-import { asking } from "./d1-snapshot.mjs";
+import { asking, WAITING } from "./d1-snapshot.mjs";
 import { StoreUnavailable } from "./records.mjs";
 
 /** Times that a decision is made which others were in the way of. */
@@ -35,8 +35,7 @@ export class D1Store {
   async submit(load, decide) {
     let lost = 0;
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
-      const found = await this.#load(load);
-      const changes = decide(found.snapshot);
+      const [found, changes] = await this.#decided(load, decide);
       const writes = rows.writing(changes);
       if (!writes.length || (await this.#commit(found, writes, () => (lost += 1)))) return changes.answer ?? null;
       if (lost === CALLS) throw new StoreUnavailable("D1 does not answer");
@@ -45,8 +44,20 @@ export class D1Store {
     throw new StoreUnavailable("busy");
   }
 
-  async #load(load) {
-    const { statements, found } = asking(load);
+  /** What was found, and what was decided on it. */
+  async #decided(load, decide) {
+    const found = await this.#load(load, false);
+    try {
+      return [found, decide(found.snapshot)];
+    } catch (exc) {
+      if (exc !== WAITING) throw exc;
+    }
+    const whole = await this.#load(load, true);
+    return [whole, decide(whole.snapshot)];
+  }
+
+  async #load(load, whole) {
+    const { statements, found } = asking(load, whole);
     return found(await this.#ask(statements));
   }
 
@@ -141,6 +152,11 @@ export class D1Store {
 
   async fail(id, _now, code, nextAt) {
     await this.#ask([outbox.failing(id, code, nextAt)]);
+  }
+
+  /** What was taken and not begun: as it was before, and no attempt. */
+  async giveBack(ids, _now) {
+    await this.#ask([outbox.givingBack(ids)]);
   }
 
   async retry(id, now) {
