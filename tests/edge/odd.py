@@ -136,7 +136,7 @@ class Teller:
         if form == "all":
             for field in SITES["rich"]["forms"]["all"]["fields"][1:]:
                 if dice.random() < 0.25:
-                    options = field.get("options", ["yes"])
+                    options = odd.NUMBERS if field["type"] == "number" else field.get("options", ["yes"])
                     found.append((field["name"], dice.choice((*options, dice.choice(odd.TEXTS)))))
         elif dice.random() < 0.6 or form == "quick":
             found.append(("first_name", dice.choice(("Ana", "Bo", dice.choice(odd.TEXTS)))))
@@ -355,7 +355,9 @@ class Teller:
     def link(self) -> Ask:
         dice = self.dice
         purpose = dice.choice(PURPOSES)
-        method = dice.choices(odd.METHODS, (30, 6, 50, 1, 1, 1, 1))[0]
+        method = dice.choices(
+            odd.METHODS, (60, 6, 20, 1, 1, 1, 1) if purpose == "download" else (30, 6, 50, 1, 1, 1, 1)
+        )[0]
         form = dice.choice(
             ([n for n in self.forms if n in MAGNETS] or ["book"])
             if purpose == "download" and dice.random() < 0.9
@@ -376,10 +378,10 @@ class Teller:
         )
         person = dice.choice((*self.people, *self.people, *self.people, "nobody@x.co"))
         token = f"⟦token:{of}:{form if dice.random() < 0.98 else 'gone'}:{person}:{asset}:{issued}:{expires}:k1⟧"
-        if purpose == "download" and dice.random() < 0.3:
+        if purpose == "download" and dice.random() < 0.5:
             token = f"⟦own:{dice.choice((0, 0, 1))}⟧"
         headers = self.headers(dice.choice((URLENCODED, "", JSON)))
-        if dice.random() < 0.3:
+        if dice.random() < (0.6 if purpose == "download" else 0.1):
             headers.append(("Range", dice.choice(odd.RANGES)))
         if dice.random() < 0.1:
             headers.append(("If-Range", dice.choice(odd.ETAGS)))

@@ -16,6 +16,27 @@ TEXTS = (
     "😀" * 20, "😀" * 21, "+49 30", "0" * 11,
 )  # fmt: skip
 
+NUMBERS = (
+    "2500",
+    "12,5",
+    "-1.5",
+    "+1",
+    "1.",
+    ".5",
+    "1e5",
+    "-0",
+    "1 000",
+    "1,2,3",
+    "--1",
+    "٣",
+    "0" * 41,
+    "1999",
+    "3000",
+    "2026\n",
+    "",
+)
+"""For fields of numbers."""
+
 LABEL = "a" * 63
 EMAILS = (
     "ana@example.com", "Ana@Example.COM", " ana@example.com ", "ana@example.com\n", "ana@example.com\r\nBcc: x@y.co", "a@b.co",

@@ -26,6 +26,7 @@ def test_vector(base: str, path: Path) -> None:
     run(base, json.loads(path.read_text("utf-8")))
 
 
-def test_odd_requests(base: str, tmp_path: Path) -> None:
-    with fleet.fleet(["python"], tmp_path) as bases:
-        assert not faults({**bases, "lambda": base}, 500)
+def test_odd_requests(tmp_path: Path) -> None:
+    """Not with payload 1.0: a REST API takes a query apart before the function sees it."""
+    with fleet.fleet(["python", "lambda"], tmp_path) as bases:
+        assert not faults(bases, 500)

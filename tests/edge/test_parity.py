@@ -12,7 +12,7 @@ from tests.edge import fleet, odd, parity
 from tests.edge.hosts.asgi import CHANGES
 from tests.edge.steps import Ask
 
-SEED = 11
+SEED = 31
 ENOUGH = 2_400
 """Requests within which a changed rule has to be found."""
 

@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from magnetgen.forms import aws, runtime, tokens
-from magnetgen.forms.records import CONFIRMED, PENDING, LeadQuery
+from magnetgen.forms.records import CONFIRMED, PENDING, Decide, LeadQuery, Load
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store import open_store
 from tests.contract.test_vectors import free_port
@@ -79,6 +80,22 @@ def test_a_file_is_base64(world: World) -> None:
     result = aws.answer(world.runtime, v2("GET", f"/download/{token}", range="bytes=1-2"), "")
     assert (result["statusCode"], result["isBase64Encoded"], base64.b64decode(result["body"])) == (206, True, b"bc")
     assert aws.answer(world.runtime, v2("HEAD", f"/download/{token}"), "")["body"] == ""
+
+
+def test_what_is_noted_is_written_before_a_function_is_frozen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = json.loads(world.submit("book", "email=a%40x.co").body)["next"].split("#")[1]
+    submit, begun = world.store.submit, list[Future[Any]]()
+
+    def slow(load: Load, decide: Decide) -> Future[Any]:
+        found = Future[Any]()
+        begun.append(found)
+        threading.Timer(0.2, lambda: found.set_result(submit(load, decide).result())).start()
+        return found
+
+    monkeypatch.setattr(world.store, "submit", slow)
+    assert aws.answer(world.runtime, v2("GET", f"/download/{token}"), "")["statusCode"] == 200
+    assert begun and all(future.done() for future in begun)
+    assert world.rows("leads")[0]["downloaded_at"] is not None
 
 
 def test_a_file_too_large_for_lambda_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

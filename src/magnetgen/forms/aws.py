@@ -94,7 +94,8 @@ def _headers(event: Event) -> dict[str, str]:
     found = {name.lower(): str(value) for name, value in (event.get("headers") or {}).items()}
     for name, values in (event.get("multiValueHeaders") or {}).items():
         found[name.lower()] = ", ".join(values)
-    return found
+    # The white space around a value is no part of it (RFC 9110, 5.5).
+    return {name: value.strip("\t ") for name, value in found.items()}
 
 
 def _body(event: Event) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,12 +99,15 @@ class Runtime:
         if isinstance(step, effects.Transact):
             # Not cancelled with its client: what was begun is finished.
             return await asyncio.shield(asyncio.wrap_future(self.store.submit(step.load, step.decide)))
-        if isinstance(step, effects.Note) or (isinstance(step, effects.Rate) and self.store.counts_at_once):
+        if isinstance(step, effects.Note):
+            self._note(step)
+            return None
+        if isinstance(step, effects.Rate) and self.store.counts_at_once:
             return self._perform(step)
         return await asyncio.to_thread(self._perform, step)
 
-    def _note(self, step: effects.Note) -> None:
-        self.store.submit(step.load, step.decide)
+    def _note(self, step: effects.Note) -> Future[Any]:
+        return self.store.submit(step.load, step.decide)
 
     def _perform(self, step: Effect) -> Any:
         store, ms = self.store, int(self.clock() * 1000)
@@ -110,7 +115,10 @@ class Runtime:
             case effects.Transact():
                 return store.submit(step.load, step.decide).result()
             case effects.Note():
-                return self._note(step)
+                # Who has no event loop may be frozen once it has answered: what it began is finished before.
+                with contextlib.suppress(StoreUnavailable):
+                    self._note(step).result()
+                return None
             case effects.Rate():
                 return store.rate(step.counts, ms)
             case effects.Verify():
