@@ -26,6 +26,8 @@ const mf = new Miniflare({
   d1Persist: process.env.MAGNETGEN_D1 || false,
   bindings: { ...Object.fromEntries(settings), SERVICES: await services(), BOOK: "abcdefghijklmnopqrstuvwxyz" },
   cf: false,
+  // What the Worker writes goes beside stdout: there is one line there, and it may have no reader after it.
+  handleRuntimeStdio: (...streams) => streams.forEach((stream) => stream.pipe(process.stderr)),
 });
 const url = await mf.ready;
 await (await mf.getD1Database("DB")).exec(schema());
