@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -101,7 +103,7 @@ def test_a_delivery_that_is_refused_for_itself_opens_no_breaker(world: World) ->
     assert [str(message["To"]) for message in world.mails] == ["b@x.co"]
 
 
-def test_closing_waits_for_what_is_on_its_way_and_leaves_the_rest(world: World) -> None:
+def test_closing_waits_for_what_is_on_its_way_and_gives_back_the_rest(world: World) -> None:
     gate = threading.Event()
     world.outcome = lambda dest: (gate.wait(10), Sent(True, "200"))[1]
     for number in range(3):
@@ -109,7 +111,76 @@ def test_closing_waits_for_what_is_on_its_way_and_leaves_the_rest(world: World) 
     world.runtime.deliverer.start()
     threading.Timer(0.1, gate.set).start()
     world.runtime.deliverer.close()
-    assert sorted(row["state"] for row in world.rows("outbox")) == ["done"] * 2 + ["leased"] * 4
+    found = sorted((row["state"], row["attempts"]) for row in world.rows("outbox"))
+    assert found == [("done", 1)] * 2 + [("due", 0)] * 4
+
+
+def test_what_there_was_no_time_for_goes_back_at_once_and_was_no_attempt(world: World) -> None:
+    """While an attempt still hangs: after it, a platform may leave no time for anything."""
+    gate = threading.Event()
+    world.outcome = lambda dest: (gate.wait(20), Sent(False, "503"))[1] if dest == "crm" else Sent(True, "200")
+    for number in range(5):
+        world.submit("plain", f"email=a{number}%40x.co")
+    drained: list[dict[str, int]] = []
+    drain = threading.Thread(target=lambda: drained.append(world.runtime.deliverer.drain(0.3)))
+    drain.start()
+    deadline = time.monotonic() + 10
+    crm = [("due", 0)] * 4 + [("leased", 1)]
+    while (found := sorted((row["state"], row["attempts"]) for row in _of_crm(world))) != crm:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+    world.now += 1
+    gate.set()
+    drain.join(10)
+    assert drained == [{"sent": 5, "failed": 1}] and len(world.hooks) == 1
+
+
+def _of_crm(world: World) -> list[dict[str, Any]]:
+    return [row for row in world.rows("outbox") if row["dest"] == "crm"]
+
+
+def test_no_drain_begins_when_its_time_is_over(world: World) -> None:
+    world.submit("plain", "email=a%40x.co")
+    assert world.runtime.deliverer.drain(0) == {"sent": 0, "failed": 0}
+    assert {(row["state"], row["attempts"]) for row in world.rows("outbox")} == {("due", 0)}
+
+
+def test_what_comes_through_late_hastens_the_rest_without_a_breakers_memory(world: World) -> None:
+    """A function's next process knows of no breaker: the third attempt of one tells it that all may come through."""
+    world.outcome = lambda dest: Sent(dest == "mail", "503")
+    for number in range(4):
+        world.submit("plain", f"email=a{number}%40x.co")
+    for _ in range(2):
+        world.runtime.deliverer.drain()
+        world.now += 400
+    world.submit("plain", "email=late%40x.co")
+    world.runtime.deliverer.drain()
+    world.runtime.deliverer._breakers.clear()
+    world.outcome = lambda dest: Sent(True, "200")
+    world.now += 2400
+    waiting = [row for row in world.rows("outbox") if row["state"] == "due"]
+    assert len(waiting) == 5
+    for row in waiting[1:]:  # these would wait for hours
+        world.store._do(lambda c, id=row["id"]: c.execute("UPDATE outbox SET next_at=? WHERE id=?", (2**60, id)))  # type: ignore[attr-defined]
+    assert world.runtime.deliverer.drain()["sent"] >= 1
+    assert {row["state"] for row in world.rows("outbox")} == {"done"}
+
+
+def test_what_an_older_deploy_knows_nothing_of_waits_for_the_newer_one(world: World) -> None:
+    world.submit("plain", "email=a%40x.co")
+    hooks, world.runtime.deliverer.hooks = world.runtime.deliverer.hooks, {}
+    site = world.runtime.deliverer.composer.site
+    older = replace(site, forms={}, destinations={})
+    world.runtime.deliverer.composer = replace(world.runtime.deliverer.composer, site=older)
+    assert world.runtime.deliverer.drain() == {"sent": 0, "failed": 2}
+    assert {(row["state"], row["last_code"]) for row in world.rows("outbox")} == {
+        ("due", "no_destination"),
+        ("due", "no_form"),
+    }
+    world.runtime.deliverer.hooks = hooks
+    world.runtime.deliverer.composer = replace(world.runtime.deliverer.composer, site=site)
+    world.now += 60
+    assert world.runtime.deliverer.drain() == {"sent": 2, "failed": 0}
 
 
 def test_a_410_disables_a_destination_until_it_is_replayed(world: World) -> None:

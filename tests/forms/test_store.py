@@ -258,6 +258,16 @@ def test_leases(store: Store) -> None:
     assert not store.retry("nothing", 1)
 
 
+def test_what_is_given_back_is_as_it_was_before_the_lease(store: Store) -> None:
+    write(store, Changes(leads=(lead(),), outbox=(delivery("a", next_at=5), delivery("b", next_at=6))))
+    assert [d.id for d in store.lease(10, 30, 9, (), ())] == ["a", "b"]
+    store.finish("b", 10, "200")
+    store.give_back(["a", "b", "nothing"])
+    found = {d.id: (d.state, d.attempts, d.next_at) for d in store.outbox()}
+    assert found == {"a": ("due", 0, 5), "b": ("done", 1, 6)}
+    assert [d.id for d in store.lease(10, 30, 9, (), ())] == ["a"]
+
+
 def test_a_clock_that_was_set_back_leaves_nothing_leased(store: Store) -> None:
     day = 86_400_000
     write(store, Changes(leads=(lead(),), outbox=(delivery("a", next_at=5),)))

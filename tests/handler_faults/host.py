@@ -123,9 +123,9 @@ def one_worker() -> None:
     """All destinations wait for each other."""
     real, lock = Deliverer._send_all, threading.Lock()
 
-    def send_all(self: Deliverer, dest: str, group: list[Delivery], until: float) -> dict[str, int]:
+    def send_all(self: Deliverer, dest: str, until: float, hastened: set[str]) -> dict[str, int]:
         with lock:
-            return real(self, dest, group, until)
+            return real(self, dest, until, hastened)
 
     Deliverer._send_all = send_all  # type: ignore[method-assign]
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import wait
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ FILE_MAX = 4_000_000
 """Bytes of a file in an answer: Lambda takes 6 MB, and base64 adds a third."""
 SEND_SECONDS = 3.0
 """How long an answer waits for the first attempts of its deliveries; a schedule does the rest."""
+SCHEDULED_SECONDS = 40.0
+"""How long a scheduled drain begins with more: the function ends after 60 s, and the last attempt may hang for 15."""
+DRAIN_SECONDS = 14.0
+"""The same where somebody waits for the answer: an HTTP API ends that after 30 s."""
 
 Event = Mapping[str, Any]
 
@@ -32,7 +36,7 @@ Event = Mapping[str, Any]
 @cache
 def _runtime() -> Runtime:
     root = Path(os.environ.get("MAGNETGEN_SITE") or os.environ.get("LAMBDA_TASK_ROOT") or ".")
-    return runtime.from_env(root, serverless=True)
+    return replace(runtime.from_env(root, serverless=True), drain_seconds=DRAIN_SECONDS)
 
 
 def handler(event: Event, context: object) -> dict[str, Any]:
@@ -43,7 +47,7 @@ def handler(event: Event, context: object) -> dict[str, Any]:
 def answer(at: Runtime, event: Event, request_id: str) -> dict[str, Any]:
     """One event. A schedule's (no HTTP in it) sends what is due."""
     if "requestContext" not in event:
-        return at.drain()
+        return at.drain(SCHEDULED_SECONDS)
     request = as_request(event, request_id, at.proxies)
     response = at.answer(request)
     if response.file and response.file.length > FILE_MAX and request.method != "HEAD":
@@ -58,7 +62,7 @@ def answer(at: Runtime, event: Event, request_id: str) -> dict[str, Any]:
 def _send(at: Runtime) -> None:
     """A frozen function sends nothing: the first attempts are made before it answers, if they are quick."""
     try:
-        wait(at.deliverer.start(), SEND_SECONDS)
+        at.deliverer.wait(at.deliverer.start(), SEND_SECONDS)
     except StoreUnavailable:
         log.event("outbox_unavailable")
 

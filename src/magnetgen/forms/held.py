@@ -25,13 +25,14 @@ SECONDS = 20.0
 PAGE = 100
 
 
-def review(store: Store, verifier: Verifier, context: Callable[[], Context]) -> int:
+def review(store: Store, verifier: Verifier, context: Callable[[], Context], seconds: float = SECONDS) -> int:
     """Ask again about what can still be judged → how many submissions were released.
 
     What passes goes on as if the owner had released it, what fails stays held with the reason `challenge_failed`, and
-    what has become too old waits for the owner. While the verifier is down, nothing changes. `context`: one as of now.
+    what has become too old waits for the owner. While the verifier is down, nothing changes. `context`: one as of now;
+    `seconds`: how long it may take at most.
     """
-    ctx, ends, released, is_down = context(), time.monotonic() + SECONDS, 0, False
+    ctx, ends, released, is_down = context(), time.monotonic() + min(seconds, SECONDS), 0, False
     for form in ctx.site.forms.values():
         if form.challenge is None or form.challenge.is_proof:
             continue

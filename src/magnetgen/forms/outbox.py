@@ -6,10 +6,12 @@ sent: a crash in between sends it again under the same id.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from magnetgen.forms import failpoint, log
@@ -28,7 +30,12 @@ LEASE_MARGIN = 30
 """Seconds before a lease runs out in which nothing more is begun under it."""
 BREAKS_AFTER = 5
 PROBE_SECONDS = 60
+LATE = 3
+"""The attempt that comes minutes after the first."""
 WORKERS = 8
+
+Running = dict[Future[dict[str, int]], str]
+"""Batches that are being sent, each with its destination; their results are like drain's."""
 
 
 @dataclass
@@ -62,24 +69,40 @@ class Deliverer:
     mail: Transport | None
     jitter: random.Random = field(default_factory=random.SystemRandom)
     _breakers: dict[str, Breaker] = field(default_factory=dict)
-    _busy: set[str] = field(default_factory=set)
+    _left: dict[str, deque[Delivery]] = field(default_factory=dict)  # what was taken and not begun, of those at work
     _stopped: bool = False
     _latest: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS, "magnetgen-send"))
 
-    def drain(self) -> dict[str, int]:
-        """Send all that is due, and wait for it."""
+    def drain(self, seconds: float = math.inf) -> dict[str, int]:
+        """Send all that is due, and wait for it → {sent, failed}. After `seconds` nothing more is begun."""
         done = {"sent": 0, "failed": 0}
-        while running := self.start():
+        until, hastened = self.clock() + seconds, set[str]()
+        while running := self.start(until, hastened):
+            self.wait(running, until - self.clock())
             for future in running:
                 for name, count in future.result().items():
                     done[name] += count
         return done
 
-    def start(self) -> list[Future[dict[str, int]]]:
-        """Take a batch and begin to send it, each destination by a worker of its own."""
+    def wait(self, running: Running, seconds: float) -> None:
+        """Wait for what was begun, for so long at most, and give back what has not been begun by then.
+
+        A platform may end or freeze this process soon after, with an attempt that still hangs.
+        """
+        _, at_work = wait(running, None if seconds == math.inf else max(0.0, seconds))
+        for dest in [running[future] for future in at_work]:
+            self._give_back(dest, self._left.get(dest, deque()))
+
+    def start(self, until: float = math.inf, hastened: set[str] | None = None) -> Running:
+        """Take a batch and begin to send it, each destination by a worker of its own.
+
+        `until`: when nothing more is begun, in seconds since 1970; `hastened`: destinations that were, in this drain.
+        """
         now = self.clock()
+        if now >= until:
+            return {}
         with self._lock:
             self._notice_clock(now)
             skip, probe = self._closed(now)
@@ -87,9 +110,9 @@ class Deliverer:
             groups: dict[str, list[Delivery]] = {}
             for delivery in taken:
                 groups.setdefault(delivery.dest, []).append(delivery)
-            self._busy |= groups.keys()
-        until = now + LEASE_SECONDS - LEASE_MARGIN
-        return [self._pool.submit(self._send_all, dest, group, until) for dest, group in groups.items()]
+            self._left |= {dest: deque(group) for dest, group in groups.items()}
+        until, hastened = min(until, now + LEASE_SECONDS - LEASE_MARGIN), set() if hastened is None else hastened
+        return {self._pool.submit(self._send_all, dest, until, hastened): dest for dest in groups}
 
     def _notice_clock(self, now: float) -> None:
         """After the clock was set back, what is due by the old one would wait until the new one has caught up."""
@@ -103,7 +126,7 @@ class Deliverer:
 
     def _closed(self, now: float) -> tuple[set[str], set[str]]:
         """Destinations that get nothing now, and those of which one delivery tries whether they are back."""
-        off = self.store.disabled() | self._busy
+        off = self.store.disabled() | self._left.keys()
         waiting = {dest for dest, breaker in list(self._breakers.items()) if breaker.open and dest not in off}
         probe = {dest for dest in waiting if self._breakers[dest].probe_at <= now}
         unset = {dest for dest in self.composer.site.destinations if dest not in self.hooks}
@@ -113,21 +136,39 @@ class Deliverer:
         owners = {dest for form in self.composer.site.forms.values() for dest in form.spec.notify if ":" in dest}
         return {"mail", *owners}
 
-    def _send_all(self, dest: str, group: list[Delivery], until: float) -> dict[str, int]:
-        done = {"sent": 0, "failed": 0}
+    def _send_all(self, dest: str, until: float, hastened: set[str]) -> dict[str, int]:
+        done, left = {"sent": 0, "failed": 0}, self._left[dest]
         try:
-            for delivery in group:
-                if self._stopped or self.clock() > until:
-                    break  # its lease runs out, and another takes it
-                done["sent" if self._send(delivery) else "failed"] += 1
+            while left and not self._stopped and self.clock() <= until:
+                try:
+                    delivery = left.popleft()
+                except IndexError:  # given back since
+                    break
+                done["sent" if self._send(delivery, hastened) else "failed"] += 1
+            self._give_back(dest, left)
         except StoreUnavailable:
             log.event("outbox_unavailable", dest=_shown(dest))  # the leases run out, and it is tried again
         finally:
             with self._lock:
-                self._busy.discard(dest)
+                self._left.pop(dest, None)
         return done
 
-    def _send(self, delivery: Delivery) -> bool:
+    def _give_back(self, dest: str, left: deque[Delivery]) -> None:
+        """What there is no time for is nobody's attempt. A probe was none anyway: its lease runs out."""
+        now, ids = int(self.clock() * 1000), list[str]()
+        while left:
+            try:
+                delivery = left.pop()
+            except IndexError:  # begun, or given back, since
+                break
+            ids += [delivery.id] if delivery.next_at <= now else []
+        try:
+            if ids:
+                self.store.give_back(ids)
+        except StoreUnavailable:
+            log.event("outbox_unavailable", dest=_shown(dest))
+
+    def _send(self, delivery: Delivery, hastened: set[str]) -> bool:
         try:
             sent = self._attempt(delivery)
         except StoreUnavailable:
@@ -139,21 +180,27 @@ class Deliverer:
         self._mark(delivery, sent, now)
         if not (sent.permanent or sent.item):
             recovered = self._breakers.setdefault(delivery.dest, Breaker()).note(sent.ok, now, sent.retry_after)
-            if recovered:
+            # A breaker is forgotten with its process; what had failed for minutes tells the next one that it is over.
+            is_over = sent.ok and delivery.attempts >= LATE and delivery.dest not in hastened
+            if recovered or is_over:
+                hastened.add(delivery.dest)
                 self.store.hasten(delivery.dest, int(now * 1000))
         return sent.ok
 
     def _attempt(self, delivery: Delivery) -> Sent:
+        """What this deploy knows nothing of may be a newer one's, which has the same store: it waits for that one."""
         if not delivery.body:
             return Sent(False, "erased", permanent=True)
         if delivery.dest == "mail" or delivery.dest.startswith("email:"):
             return self._mail(delivery)
         hook = self.hooks.get(delivery.dest)
         if hook is None:
-            return Sent(False, "no_destination", permanent=True)
+            return Sent(False, "no_destination", item=True)
         return hook.send(self.poster, delivery, self.store.find_lead, self.clock())
 
     def _mail(self, delivery: Delivery) -> Sent:
+        if delivery.form not in self.composer.site.forms:
+            return Sent(False, "no_form", item=True)
         lead = self.store.find_lead(delivery.lead) if delivery.lead else None
         try:
             message = self.composer.compose(delivery, lead, self.clock())
@@ -184,9 +231,11 @@ class Deliverer:
         return int((now + max(delay, sent.retry_after)) * 1000)
 
     def close(self) -> None:
-        """Finish what is on its way, begin nothing more."""
+        """Finish what is on its way, begin nothing more: the rest is given back."""
         self._stopped = True
         self._pool.shutdown(wait=True, cancel_futures=True)
+        for dest, left in self._left.items():  # of those whose turn had not come
+            self._give_back(dest, left)
 
 
 def _shown(dest: str) -> str:

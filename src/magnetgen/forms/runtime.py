@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import time
@@ -42,7 +43,11 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Runtime:
-    """All that answers the core. `root`: the site's folder; `proxies`: how many of them are trusted."""
+    """All that answers the core.
+
+    `root`: the site's folder; `proxies`: how many of them are trusted; `drain_seconds`: for how long a drain begins
+    with more.
+    """
 
     site: Site
     keys: Keys
@@ -54,6 +59,7 @@ class Runtime:
     verifier: challenge.Verifier = field(default_factory=challenge.from_env)
     proxies: int = 0
     bucket: s3.Bucket | None = None
+    drain_seconds: float = math.inf
 
     def answer(self, request: Request) -> Response:
         """Run the core to its end, in this thread."""
@@ -142,17 +148,22 @@ class Runtime:
             case effects.Locate():
                 return self.locate(step.asset)
 
-    def drain(self) -> dict[str, int]:
-        """Remove what has served its time, send what is due, then ask again about what nobody could judge."""
+    def drain(self, seconds: float | None = None) -> dict[str, int]:
+        """Send what is due, ask again about what nobody could judge, and remove what has served its time.
+
+        That comes last: how much it is keeps no mail waiting.
+        """
+        until = self.clock() + (self.drain_seconds if seconds is None else seconds)
+        done = self.deliverer.drain(until - self.clock())
+        if self.review(until - self.clock()):
+            more = self.deliverer.drain(until - self.clock())
+            done = {name: count + more[name] for name, count in done.items()}
         self.store.purge(int(self.clock() * 1000))
-        done = self.deliverer.drain()
-        if self.review():
-            done = {name: count + done[name] for name, count in self.deliverer.drain().items()}
         return done
 
-    def review(self) -> int:
+    def review(self, seconds: float = math.inf) -> int:
         """Ask again about submissions whose challenge nobody could judge → how many were released."""
-        return held.review(self.store, self.verifier, self._context)
+        return held.review(self.store, self.verifier, self._context, seconds)
 
     def _context(self) -> Context:
         return Context(self.site, self.keys, Request("POST", ""), self.clock(), self.random)

@@ -41,6 +41,7 @@ _CODES = {
     "cancelled": "cancelled: the lead has unsubscribed or is gone",
     "erased": "erased",
     "no_destination": "the destination is gone from the settings",
+    "no_form": "the form is gone from the site",
     "no_transport": "no mail server is set up",
     "header": "its headers could not be made",
     "ConnectionRefusedError": "nobody answers at the address",

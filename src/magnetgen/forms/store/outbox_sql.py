@@ -99,6 +99,14 @@ def fail(connection: Connection, id: str, code: str, next_at: int | None) -> Non
     )
 
 
+def give_back(connection: Connection, ids: Sequence[str]) -> None:
+    """What was taken and not begun: as it was before, and no attempt."""
+    for id in ids:
+        connection.execute(
+            "UPDATE outbox SET state='due', attempts=attempts-1, lease_until=0 WHERE id=? AND state='leased'", (id,)
+        )
+
+
 def retry(connection: Connection, id: str, now: int) -> bool:
     """Due now, with all its attempts before it. What was erased has nothing left to send."""
     found = connection.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -67,6 +67,9 @@ class SqlStore(ABC):
 
     def fail(self, id: str, now: int, code: str, next_at: int | None) -> None:
         self._do(lambda connection: outbox_sql.fail(connection, id, code, next_at))
+
+    def give_back(self, ids: Sequence[str]) -> None:
+        self._do(lambda connection: outbox_sql.give_back(connection, ids))
 
     def retry(self, id: str, now: int) -> bool:
         return self._do(lambda connection: outbox_sql.retry(connection, id, now))
