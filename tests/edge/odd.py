@@ -225,7 +225,7 @@ class Teller:
 
     def broken(self) -> Ask:
         """One thing wrong about a sound request, or about a body as a whole."""
-        return self.dice.choice((self.odd_pieces, self.odd_pieces, self.odd_json, self.odd_json, self.odd_email, self.odd_email, self.odd_length,
+        return self.dice.choice((self.odd_pieces, self.odd_pieces, self.odd_json, self.odd_json, self.odd_email, self.odd_email, self.odd_length, self.odd_length,
                                  self.odd_type, self.odd_headers, self.odd_bytes))()  # fmt: skip
 
     def odd_pieces(self) -> Ask:
@@ -280,7 +280,9 @@ class Teller:
                 b"&%s=%d" % (dice.choice((b"x", b"")), n) for n in range(dice.choice((98, 99, 100, 101)))
             )
         elif kind == 1:
-            body = head + b"&" + (dice.choice("aé😀") * 65).encode()[: dice.choice((63, 64, 65, 66))] + b"=1"
+            length = dice.choice((63, 64, 65, 65, 66))
+            name = (dice.choice("aé😀") * 65).encode()[:length].decode(errors="ignore").encode()
+            body = head + b"&" + name.ljust(length, b"b") + b"=1"
         elif kind == 2:
             names = (
                 "first_name",
