@@ -55,7 +55,7 @@ def node(script: str, *words: str | Path, **env: str) -> Any:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])  # before it, what the functions log
 
 
 # --- Netlify -------------------------------------------------------------------------------------------------------

@@ -349,6 +349,248 @@ def sites(document: dict[str, Any]) -> Iterator[Any]:
     yield {**document, "assets": {"x": {"file": "f"}}}
 
 
+_VALUES = [
+    "a", "b", "ab", "aa", "aaa", "aab", "aaab", "c", "abc", "ac", "bc", "abd", "acd", "ABC", "1234", "12:34", "١٢٣٤", "é", "éé", "😀", "-", "]", "[", "\\", "{", "}",
+    "a{", "a{x}", "a{}", "x]y", " ", "\xa0", "\u2028", "\ufeff", "_", "@", "/", ".", "A", "C", "!#%&,:;<=>", "~`@", "+*?.|()^$", "a-b", "a@b", "+49 (30) 123-45",
+    "ſ", "\u212a", "\x85", "\x1c", "0", "z", "$", "^", "x-y.z_1", "²", "aaaa", "ß",
+]  # fmt: skip
+
+CHALLENGE = {
+    "kind": "proof-of-work", "field": "_mg_pow", "secret_env": "", "hostname": "site.example", "action": "news", "bits": 8,
+    "is_proof": True,
+}  # fmt: skip
+
+TIMES = [
+    "", "0", "1780000000000", "999999999999999", "9999999999999999", "-1", "2026-06-01", "2026-02-29", "2024-02-29", "2026-13-01",
+    "2026-00-10", "2026-06-00", "2026-06-31", "0000-01-01", "0001-01-01", "0099-12-31", "1900-02-29", "2000-02-29", "9999-12-31",
+    "2026-06-01T10:00", "2026-06-01 10:00", "2026-06-01T10:00:00", "2026-06-01T10:00:00.1", "2026-06-01T10:00:00.1239",
+    "2026-06-01T10:00:00.123999", "2026-06-01T10:00:00.1239999", "2026-06-01T10:00:00Z", "2026-06-01T10:00Z", "2026-06-01T10:00:00+02:00",
+    "2026-06-01T10:00:00-23:59", "2026-06-01T10:00:00+24:00", "2026-06-01T10:00:00+01:60", "2026-06-01T10:00:00 02:00", "2026-06-01Z",
+    "2026-06-01+02:00", "2026-06-01T24:00", "2026-06-01T23:60", "2026-06-01T23:59:60", "2026-06-01T10", "2026-06-01T1000", "20260601",
+    "2026-W23-1", "2026-W23", "2026-6-1", " 2026-06-01", "2026-06-01T10:00:00z", "2026-06-01t10:00", "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59.999999-23:59", "1969-12-31T23:59:59.9995", "yesterday", "٢٠٢٦-٠٦-٠١", "2026-06-01T10:00:00,5", "1969-12-31T23:59:59.0001Z",
+]  # fmt: skip
+
+VALUES: list[Any] = [
+    None, True, False, 0, -1, 2**53 - 1, "", "a", 'q"\\/', "\b\f\n\r\t\0\x1f\x7f", "é€😀\u2028\u2029", [], {}, [1, "a", None, [True]],
+    {"b": 1, "a": {"d": [], "c": {}}}, {"\U00010000": 1, "\uffff": 2, "é": 3}, {"2": 1, "10": 2, "1": 3}, {"__proto__": 1, "a": 2},
+]  # fmt: skip
+
+URLS = [
+    "", "https://site.example", "https://site.example/", "https://site.example/api", "https://Site.Example:8443/api/", "http://a:80/x", "https://a:443",
+    "http://a:443", "https://user:pw@a.b/c", "https://u@v@a.b/c", "https://a.b?q#f", "https://a.b/#f?q", "//a.b/c", "/only/path", "mailto:a@b.co", "HTTPS://A.B/C",
+    "https://[::1]:8080/api", "https://[2001:DB8::1]/", " https://a.b ", "https://a\t.b\n/c", "https://a.b/c//", "1https://a.b", "a+b.c-d://e", "https:/a.b", "https:a.b",
+    ":x", "https://a.b:/c", "ftp://a.b/", "https://a.b/é", "https://é.example/", "https:///x",
+]  # fmt: skip
+
+PUBLIC_URLS = [
+    "https://a.b:99999", "https://a.b:x", "https://a.b:-1", "https://[::1", "https://[zz]/", "https://a.b/?q=1", "https://a.b/#f", "example.com/api", "https://a.b:0",
+    "https://a.b:8080/api///", "http://localhost:8787/api",
+]  # fmt: skip
+
+PAGES: list[dict[str, Any]] = [
+    {},
+    {"title": "Ana & Söhne <Lab>"},
+    {
+        "pages": {
+            "confirm": "<style>a{}</style><script>x</script>\n  <p>{{button}} {{ button }} {{errors}}</p><SCRIPT src=x></SCRIPT>\x85\ufeff.",
+            "problem": "{{errors}}{{back}}$& $1 {{back}}<script>\n</script\n><script>",
+            "expired": "",
+        },
+        "words": {"button_confirm_download": "Bestätigen & laden", "button_": "?", "button_confirm": ""},
+    },
+]
+
+
+def mutated(rng: random.Random, body: bytes) -> bytes:
+    """A body with a few of its bytes changed, doubled or gone."""
+    made = bytearray(body[:400])
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randint(0, len(made))
+        match rng.randrange(4):
+            case 0:
+                made[at:at] = rng.choice(PIECES)
+            case 1:
+                del made[at : at + rng.randint(1, 3)]
+            case 2:
+                made[at:at] = made[max(0, at - 5) : at]
+            case _:
+                made[at : at + 1] = bytes((rng.randrange(256),))
+    return bytes(made)
+
+
+def addresses(rng: random.Random) -> Iterator[str]:
+    """Clients' addresses, sound and otherwise."""
+    yield from (
+        "", "unknown", "10.0.0.1", "10.0.0.1:8080", "10.0.0.1:", "10.0.0.1:123456", "010.0.0.1", "1.2.3", "1.2.3.4.5", "256.1.1.1", "0.0.0.0",
+        "1.2.3.4%eth0", "1.2.3.4/8", "[1.2.3.4]", "[1.2.3.4]:80", " 1.2.3.4", "1.2.3.4\n", "1.2.3.4:80\n", "١.٢.٣.٤", "1.2.3.²", "::", "::1", "1::",
+        "::ffff:1.2.3.4", "::FFFF:102:304", "::ffff:1.2.3.256", "::ffff:0:1.2.3.4", "0:0:0:0:0:ffff:1.2.3.4", "[::ffff:1.2.3.4]:80", "64:ff9b::1.2.3.4",
+        "2001:db8::1", "2001:DB8:0:0:1::1", "2001:0db8:0000:0000:0000:0000:0000:0001", "2001:db8::1:", ":2001:db8::1", "2001:db8:::1", "1:2:3:4:5:6:7:8",
+        "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1::3:4:5:6:7:8", "1:2:3:4::5:6:7:8", "0:0:0:1::", "0:1:0:1::", "1:0:0:1::",
+        "12345::", "g::", "::g", "fe80::1%eth0", "[fe80::1%25]", "[fe80::1%25eth0]", "[fe80::1]", "[fe80::1]:443", "[::1", "::1]", "::1:80", "[::1]:x", "2001:db8::/32",
+        "::%", "%", ":", ":::", "1:", "::1.2.3", "1.2.3.4::", "::1.2.3.4:5", "2001:db8::0001", "2001:db8::00001", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4",
+        "0:0:0:0::", "a:0:b:0::", "0:0:0:0:1:2:3:4", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    )  # fmt: skip
+    for _ in range(400):
+        parts = [rng.choice(["", "0", "1", "00", "ffff", "abc", "10.0.0.1"]) for _ in range(rng.randint(3, 9))]
+        if "10.0.0.1" in parts[:-1]:
+            parts = [part if "." not in part else "2" for part in parts]
+        yield ":".join(parts)
+
+
+def changed(token: str) -> Iterator[str]:
+    """A token with one character changed, added or gone: each must be refused."""
+    for at in range(0, len(token), 7):
+        yield token[:at] + "A" + token[at + 1 :]
+        yield token[:at] + token[at + 1 :]
+    yield from (
+        token + "=",
+        token + "\n",
+        " " + token,
+        token.replace("mg1", "mg2"),
+        token + "A" * 1024,
+        token.replace(".k1.", ".k2."),
+    )
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    yield from (token[:-1] + char for char in alphabet)
+
+
+def payloads(lead: str) -> Iterator[str]:
+    """Payloads of tokens that are signed, right and wrong."""
+    right = {"e": "0", "f": '"news"', "i": "1", "n": '"AAAAAAAAAAAAAAAAAAAAAA"', "p": '"confirm"', "s": f'"{lead}"'}
+
+    def made(**more: str | None) -> str:
+        items = {name: value for name, value in {**right, **more}.items() if value is not None}
+        return "{" + ",".join(f'"{name}":{value}' for name, value in items.items()) + "}"
+
+    yield from (
+        "[]",
+        "1",
+        "{}",
+        "x",
+        "",
+        "null",
+        "[" * 500,
+        '{"e":0}',
+        made(),
+        made() + " ",
+        " " + made(),
+        made() + "x",
+        "\ufeff" + made(),
+    )
+    for value in (
+        "0.0", "1.0", "1e2", "-0", "-1", "true", "null", '"1"', "9007199254740991", "9007199254740992", "1" + "0" * 200, "NaN", "[]", "00",
+    ):  # fmt: skip
+        yield made(e=value)
+        yield made(i=value)
+    for name in right:
+        yield made(**{name: None})
+        yield made(**{name: "null"})
+        yield made(**{name: '""'})
+        yield made(**{name: right[name] + f',"{name}":{right[name]}'})
+    yield from (
+        made(f='"../x"'),
+        made(f='"News"'),
+        made(s='"a@b.co"'),
+        made(p='"download"'),
+        made(n='"x"'),
+        made(x='"y"'),
+        made(__proto__='"y"'),
+    )
+    yield from (
+        made(a='"book"'),
+        made(a='""'),
+        made(a="1"),
+        made(a="null"),
+        made(a='"\\ud800"'),
+        made(a='"é"'),
+        made(f='"news\\n"'),
+    )
+
+
+def solutions(now: int) -> Iterator[str]:
+    """Proofs of work, of which some are right."""
+    start = f"mg1/8/news/site.example/{now}/0123456789abcdef/"
+    number = next(n for n in range(100_000) if sha256(f"{start}{n}".encode()).digest()[0] == 0)
+    right = f"{start}{number}"
+    yield from (
+        right,
+        right + " ",
+        right + "\n",
+        f"{start}0{number}",
+        right.replace("mg1/8", "mg1/08"),
+        right.replace("mg1/8", "mg1/7"),
+    )
+    yield from (
+        right.replace("news", "other"),
+        right.replace("site", "Site"),
+        right.upper(),
+        right + "/",
+        "",
+        "x" * 600,
+        "mg1" + "/" * 600,
+    )
+    yield from (f"{start}{n}" for n in range(20))
+    yield from (
+        right.replace(str(now), str(now + 300)),
+        right.replace(str(now), f"0{now}"),
+        right.replace("0123456789abcdef", "0123"),
+    )
+
+
+def clients() -> Iterator[dict[str, str]]:
+    """Headers by which a client is taken for a script or a browser."""
+    accepts = (
+        "", "*/*", "application/json", "text/html", "text/html,application/json", "application/json;q=0.9,text/html;q=0.8", "APPLICATION/JSON", "text/*",
+        "application/*", "application/*;q=0.5, text/html;q=0.4", "text/html;q=0,*/*", "application/json; q=0.5, text/html; q=0.5", "application/json;q=1.0001",
+        "application/json;q=x, text/html;q=0.1", "application/json;q=, text/html;q=0", "application/json;q=2", "application/json;q=1.000,text/html;q=0.999",
+        "application/json;v=1;q=0.1,*/*;q=0.2", "," * 40 + "application/json", "a/b," * 31 + "application/json", "x" * 990 + ",application/json", "\xa0application/json\x85",
+        "application/json;q=0.", "application/json;q=.5", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/json;q=0.1;q=0.9,*/*;q=0.5",
+    )  # fmt: skip
+    for accept in accepts:
+        for kind in ("", "application/json", "Application/JSON ; charset=utf-8", "text/plain", "application/json\x85"):
+            yield {name: value for name, value in (("accept", accept), ("content-type", kind)) if value}
+
+
+def sites(document: dict[str, Any]) -> Iterator[Any]:
+    """Documents of sites, whole and lacking."""
+    yield document
+    yield {**document, "title": "", "unknown": 1, "public_url": "https://site.example/a/b//"}
+    yield {**document, "base_url": "https://Blog.example:8443/x/", "public_url": "http://h:80/"}
+    yield from (None, [], {}, 1, {"v": 2}, {"v": "1"}, {**document, "v": 1.5})
+    for name in document:
+        yield {key: value for key, value in document.items() if key != name}
+    form = document["forms"]["all"]
+    for name in form:
+        yield {**document, "forms": {"all": {key: value for key, value in form.items() if key != name}}}
+    proof_of_work = {"kind": "proof-of-work", "field": "_mg_pow", "hostname": "h", "action": "all", "bits": 9}
+    turnstile = {"kind": "turnstile", "secret_env": "S"}
+    for challenge in (
+        proof_of_work,
+        turnstile,
+        {"kind": "turnstile"},
+        {"kind": "proof-of-work"},
+        {"kind": "x"},
+        {},
+        None,
+    ):
+        yield {**document, "forms": {"n" * 40: {**form, "challenge": challenge, "per_hour": 7}}}
+    for name in ("", "Upper", "a" * 65, "-a", "a_b", "a\n", "constructor", "1"):
+        yield {**document, "forms": {name: form}}
+    for notify in ([], ["crm"], ["email:a@b.co"], ["email:a@b.co", "crm", "gone"]):
+        yield {**document, "forms": {"all": {**form, "notify": notify}}}
+    fields = [
+        {"name": "a", "more": 1},
+        {"name": "constructor", "type": "tel", "label": "Ü"},
+        {"name": "b", "type": "new"},
+    ]
+    yield {**document, "forms": {"all": {**form, "fields": fields, "title": "😀\uffff"}}}
+    yield {**document, "forms": {"all": {**form, "fields": [{"type": "text"}]}}}
+    yield {**document, "forms": {"all": {**form, "consent": [{"name": "a"}]}}}
+    yield {**document, "assets": {"x": {"file": "f", "size": 1, "sha256": "s", "url": "u"}}}
+    yield {**document, "assets": {"x": {"file": "f"}}}
+
+
 def without_targets(site: dict[str, Any]) -> dict[str, Any]:
     """Less what only the targets of the edge have: where an asset lies that is too large for a bundle."""
     assets = [

@@ -50,7 +50,6 @@ const FUNCTIONS = {
   quote: (value) => text.quote(value),
   location: (value) => http.redirect(value).headers[0][1],
   strip: (value) => text.strip(value),
-  printable: (value) => text.isPrintable(value),
   compare: (one, other) => Math.sign(text.compare(one, other)),
   length: (value) => text.lengthOf(value),
   attribution: (value) => validate.attribution(value),
