@@ -217,9 +217,7 @@ GROUPS: dict[str, list[Case]] = {
     "files": [["disposition", name] for name in cases.TEXTS],
     "addresses": [["email", value] for value in cases.EMAILS],
     "texts": [
-        [name, text]
-        for name in ("escape", "quote", "location", "strip", "length", "timer")
-        for text in cases.TEXTS
+        [name, text] for name in ("escape", "quote", "location", "strip", "length", "timer") for text in cases.TEXTS
     ],
     "order": [["compare", one, other] for one in cases.TEXTS for other in cases.TEXTS],
     "attribution": [["attribution", text] for text in cases.SOURCES],

@@ -18,6 +18,7 @@ MODULES = (
     "awscli.clidriver", "awscli.handlers", "awscli.customizations.cloudformation.deploy",
     "awscli.customizations.s3.subcommands", "s3transfer.manager",
 )  # fmt: skip
+SERVICES = ("acm", "cloudformation", "cloudfront", "lambda", "s3", "secretsmanager", "sts")
 CLIENT = """\
 #!{python} -IS
 import json, os, socket, sys
@@ -30,7 +31,24 @@ sys.exit(int(line.recv(8) or 255))
 """
 
 
-def run(line: socket.socket) -> int:
+def loaded() -> object:
+    """botocore's loader, which remembers the descriptions of services that it has read."""
+    session = importlib.import_module("awscli.clidriver").create_clidriver().session
+    loader = session.get_component("data_loader")
+    loader.load_data("cli")
+    loader.load_data("endpoints")
+    loader.load_data("partitions")
+    for service in SERVICES:
+        session.get_service_model(service)
+        for kind in ("paginators-1", "waiters-2", "endpoint-rule-set-1"):
+            try:
+                loader.load_service_model(service, kind)
+            except Exception:  # not every service has each
+                continue
+    return loader
+
+
+def run(line: socket.socket, loader: object) -> int:
     """One command, with what its client has handed over → its exit code."""
     size, channels, _, _ = socket.recv_fds(line, 4, 3)
     words, environment, folder = json.loads(line.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
@@ -42,7 +60,9 @@ def run(line: socket.socket) -> int:
     os.chdir(folder)
     sys.argv = ["aws", *words]
     try:
-        code = importlib.import_module("awscli.clidriver").create_clidriver().main(words)
+        driver = importlib.import_module("awscli.clidriver").create_clidriver()
+        driver.session.register_component("data_loader", loader)
+        code = driver.main(words)
     except SystemExit as exit:
         code = exit.code if isinstance(exit.code, int) else 1
     sys.stdout.flush()
@@ -53,6 +73,7 @@ def run(line: socket.socket) -> int:
 def main(path: str) -> None:
     for name in MODULES:
         importlib.import_module(name)
+    loader = loaded()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
@@ -66,7 +87,7 @@ def main(path: str) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         code = 255
         try:
-            code = run(line)
+            code = run(line, loader)
         except BaseException:
             traceback.print_exc()
         finally:
