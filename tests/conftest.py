@@ -44,11 +44,13 @@ _compile_once()
 
 
 LONGEST = (
-    "fault/test_kill.py", "fault/test_io.py", "preview/test_funnel_browser.py", "fault/test_kill_moments.py",
-    "fault/test_incremental.py", "preview/test_in_browser.py", "validators/test_loading.py",
-    "validators/test_accessibility.py", "handler_faults/test_handler_faults.py", "unit/test_cli.py",
-    "validators/test_html.py", "fault/test_determinism.py", "browser/test_client_scripts.py",
-    "browser/test_challenge.py", "preview/test_engine.py", "unit/test_leads_export.py",
+    "fault/test_kill_moments.py", "validators/test_accessibility.py", "deploy/test_lambda.py",
+    "preview/test_funnel_browser.py", "handler_faults/test_handler_faults.py", "fault/test_io.py",
+    "validators/test_loading.py", "fault/test_incremental.py", "fault/test_kill.py", "browser/test_deployed.py",
+    "edge/test_parity.py", "browser/test_client_scripts.py", "unit/test_leads_export.py", "edge/test_blobs.py",
+    "fault/test_determinism.py", "unit/test_cli.py", "preview/test_in_browser.py", "edge/test_d1.py",
+    "deploy/test_hosts.py", "edge/test_vectors.py", "browser/test_challenge.py", "unit/test_targets_lambda.py",
+    "validators/test_html.py",
 )  # fmt: skip
 """Files that take long, the longest first: begun last, one of them would keep one process busy after all the others."""
 

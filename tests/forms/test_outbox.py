@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import wait
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +138,64 @@ def test_what_there_was_no_time_for_goes_back_at_once_and_was_no_attempt(world: 
 
 def _of_crm(world: World) -> list[dict[str, Any]]:
     return [row for row in world.rows("outbox") if row["dest"] == "crm"]
+
+
+def test_a_destination_that_hangs_keeps_no_mail_back_in_a_drain_either(world: World) -> None:
+    gate = threading.Event()
+    world.outcome = lambda dest: (gate.wait(20), Sent(True, "200"))[1] if dest == "crm" else Sent(True, "200")
+    for number in range(20):
+        world.submit("plain", f"email=a{number}%40x.co")
+    drained: list[dict[str, int]] = []
+    drain = threading.Thread(target=lambda: drained.append(world.runtime.drain()))
+    drain.start()
+    deadline = time.monotonic() + 10
+    while len(world.mails) < 20:
+        assert time.monotonic() < deadline, len(world.mails)
+        time.sleep(0.02)
+    assert len(world.hooks) == 1
+    gate.set()
+    drain.join(10)
+    assert drained == [{"sent": 40, "failed": 0}]
+
+
+def test_what_another_has_leased_since_is_not_given_back(world: World) -> None:
+    """An attempt may take longer than a lease: the rest of its batch is somebody else's by then."""
+    gate = threading.Event()
+    world.outcome = lambda dest: (gate.wait(20), Sent(True, "200"))[1] if dest == "crm" else Sent(True, "200")
+    for number in range(3):
+        world.submit("plain", f"email=a{number}%40x.co")
+    begun = world.runtime.deliverer.start()
+    while not world.hooks:
+        time.sleep(0.01)
+    world.now += outbox.LEASE_SECONDS + 1
+    other = world.store.lease(int(world.now * 1000), outbox.LEASE_SECONDS, 8, {"mail"}, ())
+    assert len(other) == 3
+    gate.set()
+    wait(begun, 10)
+    crm = {row["id"]: (row["state"], row["attempts"]) for row in _of_crm(world)}
+    assert sorted(crm.values()) == [("done", 2), ("leased", 2), ("leased", 2)] and len(world.hooks) == 1
+
+
+def test_a_drain_that_is_closed_leaves_nothing_leased(world: World) -> None:
+    gate = threading.Event()
+    world.outcome = lambda dest: (gate.wait(20), Sent(True, "200"))[1]
+    for number in range(4):
+        world.submit("plain", f"email=a{number}%40x.co")
+    drain = threading.Thread(target=world.runtime.deliverer.drain)
+    drain.start()
+    while not world.hooks:
+        time.sleep(0.01)
+    closing = threading.Thread(target=world.runtime.deliverer.close)
+    closing.start()
+    deadline, waiting = time.monotonic() + 10, [("due", 0)] * 6 + [("leased", 1)] * 2
+    while sorted((row["state"], row["attempts"]) for row in world.rows("outbox")) != waiting:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    gate.set()
+    closing.join(10)
+    drain.join(10)
+    states = sorted((row["state"], row["attempts"]) for row in world.rows("outbox"))
+    assert states == [("done", 1)] * 2 + [("due", 0)] * 6
 
 
 def test_no_drain_begins_when_its_time_is_over(world: World) -> None:

@@ -262,10 +262,12 @@ def test_what_is_given_back_is_as_it_was_before_the_lease(store: Store) -> None:
     write(store, Changes(leads=(lead(),), outbox=(delivery("a", next_at=5), delivery("b", next_at=6))))
     assert [d.id for d in store.lease(10, 30, 9, (), ())] == ["a", "b"]
     store.finish("b", 10, "200")
-    store.give_back(["a", "b", "nothing"])
+    store.give_back(["a", "b", "nothing"], 30_010)
     found = {d.id: (d.state, d.attempts, d.next_at) for d in store.outbox()}
     assert found == {"a": ("due", 0, 5), "b": ("done", 1, 6)}
-    assert [d.id for d in store.lease(10, 30, 9, (), ())] == ["a"]
+    assert [d.id for d in store.lease(11, 30, 9, (), ())] == ["a"]
+    store.give_back(["a"], 30_010)  # by whom had it before
+    assert {d.id: (d.state, d.attempts) for d in store.outbox()}["a"] == ("leased", 1)
 
 
 def test_a_clock_that_was_set_back_leaves_nothing_leased(store: Store) -> None:

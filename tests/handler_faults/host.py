@@ -123,7 +123,7 @@ def one_worker() -> None:
     """All destinations wait for each other."""
     real, lock = Deliverer._send_all, threading.Lock()
 
-    def send_all(self: Deliverer, dest: str, until: float, hastened: set[str]) -> dict[str, int]:
+    def send_all(self: Deliverer, dest: str, until: float, hastened: dict[str, float]) -> dict[str, int]:
         with lock:
             return real(self, dest, until, hastened)
 

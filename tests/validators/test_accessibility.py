@@ -65,7 +65,8 @@ def scan(page: Page, axe: str, rules: list[str] = RULES, kind: str = "tag") -> l
     page.evaluate(PLAIN_GROUNDS)
     page.evaluate(axe)
     result: dict[str, Any] = page.evaluate(
-        "([kind, values]) => axe.run(document, {runOnly: {type: kind, values}})", [kind, rules]
+        "([kind, values]) => axe.run(document, {runOnly: {type: kind, values}, resultTypes: ['violations', 'incomplete']})",
+        [kind, rules],
     )
     found = [(v, node) for v in result["violations"] for node in v["nodes"]]
     for rule in result["incomplete"]:

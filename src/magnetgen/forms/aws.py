@@ -25,9 +25,9 @@ FILE_MAX = 4_000_000
 """Bytes of a file in an answer: Lambda takes 6 MB, and base64 adds a third."""
 SEND_SECONDS = 3.0
 """How long an answer waits for the first attempts of its deliveries; a schedule does the rest."""
-SCHEDULED_SECONDS = 40.0
-"""How long a scheduled drain begins with more: the function ends after 60 s, and the last attempt may hang for 15."""
-DRAIN_SECONDS = 14.0
+SCHEDULED_SECONDS = 25.0
+"""How long a scheduled drain begins with more: the function ends after 60 s, and the last attempt may hang."""
+DRAIN_SECONDS = 9.0
 """The same where somebody waits for the answer: an HTTP API ends that after 30 s."""
 
 Event = Mapping[str, Any]

@@ -10,8 +10,8 @@ import math
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from magnetgen.forms import failpoint, log
@@ -57,6 +57,14 @@ class Breaker:
         return was_open and ok
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What was leased for one destination. `left`: what is not begun; `leased_at`: when, in ms since 1970."""
+
+    left: deque[Delivery]
+    leased_at: int
+
+
 @dataclass
 class Deliverer:
     """Sends for one site. `hooks`: destinations that are ready, by name; without `mail`, mails wait."""
@@ -69,7 +77,9 @@ class Deliverer:
     mail: Transport | None
     jitter: random.Random = field(default_factory=random.SystemRandom)
     _breakers: dict[str, Breaker] = field(default_factory=dict)
-    _left: dict[str, deque[Delivery]] = field(default_factory=dict)  # what was taken and not begun, of those at work
+    _batches: dict[str, Batch] = field(default_factory=dict)  # of the destinations at work
+    _running: Running = field(default_factory=dict)
+    _hastened: dict[str, float] = field(default_factory=dict)  # when a late success last did that
     _stopped: bool = False
     _latest: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -78,41 +88,56 @@ class Deliverer:
     def drain(self, seconds: float = math.inf) -> dict[str, int]:
         """Send all that is due, and wait for it → {sent, failed}. After `seconds` nothing more is begun."""
         done = {"sent": 0, "failed": 0}
-        until, hastened = self.clock() + seconds, set[str]()
-        while running := self.start(until, hastened):
-            self.wait(running, until - self.clock())
-            for future in running:
-                for name, count in future.result().items():
-                    done[name] += count
-        return done
+        until, hastened = self.clock() + seconds, dict[str, float]()
+        with self._lock:
+            running = dict(self._running)
+        while True:
+            running |= self.start(until, hastened)
+            if not running:
+                return done
+            # Whichever has sent its batch may have more that is due: none waits for one that hangs.
+            ended, _ = wait(running, _patience(until - self.clock()), FIRST_COMPLETED)
+            if not ended:
+                self._give_back(running.values())
+                ended, _ = wait(running)
+            for future in ended:
+                del running[future]
+                if not future.cancelled():
+                    for name, count in future.result().items():
+                        done[name] += count
 
     def wait(self, running: Running, seconds: float) -> None:
         """Wait for what was begun, for so long at most, and give back what has not been begun by then.
 
         A platform may end or freeze this process soon after, with an attempt that still hangs.
         """
-        _, at_work = wait(running, None if seconds == math.inf else max(0.0, seconds))
-        for dest in [running[future] for future in at_work]:
-            self._give_back(dest, self._left.get(dest, deque()))
+        _, at_work = wait(running, _patience(seconds))
+        self._give_back(running[future] for future in at_work)
 
-    def start(self, until: float = math.inf, hastened: set[str] | None = None) -> Running:
+    def start(self, until: float = math.inf, hastened: dict[str, float] | None = None) -> Running:
         """Take a batch and begin to send it, each destination by a worker of its own.
 
-        `until`: when nothing more is begun, in seconds since 1970; `hastened`: destinations that were, in this drain.
+        `until`: when nothing more is begun, in seconds since 1970; `hastened`: destinations that were, and when.
         """
         now = self.clock()
-        if now >= until:
-            return {}
+        hastened = self._hastened if hastened is None else hastened
         with self._lock:
+            if self._stopped or now >= until:
+                return {}
             self._notice_clock(now)
             skip, probe = self._closed(now)
-            taken = self.store.lease(int(now * 1000), LEASE_SECONDS, BATCH, skip, probe)
-            groups: dict[str, list[Delivery]] = {}
+            ms = int(now * 1000)
+            taken = self.store.lease(ms, LEASE_SECONDS, BATCH, skip, probe)
+            groups: dict[str, Batch] = {}
             for delivery in taken:
-                groups.setdefault(delivery.dest, []).append(delivery)
-            self._left |= {dest: deque(group) for dest, group in groups.items()}
-        until, hastened = min(until, now + LEASE_SECONDS - LEASE_MARGIN), set() if hastened is None else hastened
-        return {self._pool.submit(self._send_all, dest, until, hastened): dest for dest in groups}
+                groups.setdefault(delivery.dest, Batch(deque(), ms)).left.append(delivery)
+            self._batches |= groups
+            until = min(until, now + LEASE_SECONDS - LEASE_MARGIN)
+            begun = {self._pool.submit(self._send_all, dest, until, hastened): dest for dest in groups}
+            self._running |= begun
+        for future in begun:
+            future.add_done_callback(lambda future: self._running.pop(future, None))
+        return begun
 
     def _notice_clock(self, now: float) -> None:
         """After the clock was set back, what is due by the old one would wait until the new one has caught up."""
@@ -126,7 +151,7 @@ class Deliverer:
 
     def _closed(self, now: float) -> tuple[set[str], set[str]]:
         """Destinations that get nothing now, and those of which one delivery tries whether they are back."""
-        off = self.store.disabled() | self._left.keys()
+        off = self.store.disabled() | self._batches.keys()
         waiting = {dest for dest, breaker in list(self._breakers.items()) if breaker.open and dest not in off}
         probe = {dest for dest in waiting if self._breakers[dest].probe_at <= now}
         unset = {dest for dest in self.composer.site.destinations if dest not in self.hooks}
@@ -136,8 +161,8 @@ class Deliverer:
         owners = {dest for form in self.composer.site.forms.values() for dest in form.spec.notify if ":" in dest}
         return {"mail", *owners}
 
-    def _send_all(self, dest: str, until: float, hastened: set[str]) -> dict[str, int]:
-        done, left = {"sent": 0, "failed": 0}, self._left[dest]
+    def _send_all(self, dest: str, until: float, hastened: dict[str, float]) -> dict[str, int]:
+        done, left = {"sent": 0, "failed": 0}, self._batches[dest].left
         try:
             while left and not self._stopped and self.clock() <= until:
                 try:
@@ -145,30 +170,31 @@ class Deliverer:
                 except IndexError:  # given back since
                     break
                 done["sent" if self._send(delivery, hastened) else "failed"] += 1
-            self._give_back(dest, left)
+            self._give_back([dest])
         except StoreUnavailable:
             log.event("outbox_unavailable", dest=_shown(dest))  # the leases run out, and it is tried again
         finally:
             with self._lock:
-                self._left.pop(dest, None)
+                self._batches.pop(dest, None)
         return done
 
-    def _give_back(self, dest: str, left: deque[Delivery]) -> None:
+    def _give_back(self, dests: Iterable[str]) -> None:
         """What there is no time for is nobody's attempt. A probe was none anyway: its lease runs out."""
-        now, ids = int(self.clock() * 1000), list[str]()
-        while left:
+        for dest in list(dests):
+            batch, ids = self._batches.get(dest), list[str]()
+            while batch and batch.left:
+                try:
+                    delivery = batch.left.pop()
+                except IndexError:  # begun, or given back, since
+                    break
+                ids += [delivery.id] if delivery.next_at <= batch.leased_at else []
             try:
-                delivery = left.pop()
-            except IndexError:  # begun, or given back, since
-                break
-            ids += [delivery.id] if delivery.next_at <= now else []
-        try:
-            if ids:
-                self.store.give_back(ids)
-        except StoreUnavailable:
-            log.event("outbox_unavailable", dest=_shown(dest))
+                if batch and ids:
+                    self.store.give_back(ids, batch.leased_at + LEASE_SECONDS * 1000)
+            except StoreUnavailable:
+                log.event("outbox_unavailable", dest=_shown(dest))
 
-    def _send(self, delivery: Delivery, hastened: set[str]) -> bool:
+    def _send(self, delivery: Delivery, hastened: dict[str, float]) -> bool:
         try:
             sent = self._attempt(delivery)
         except StoreUnavailable:
@@ -181,9 +207,9 @@ class Deliverer:
         if not (sent.permanent or sent.item):
             recovered = self._breakers.setdefault(delivery.dest, Breaker()).note(sent.ok, now, sent.retry_after)
             # A breaker is forgotten with its process; what had failed for minutes tells the next one that it is over.
-            is_over = sent.ok and delivery.attempts >= LATE and delivery.dest not in hastened
-            if recovered or is_over:
-                hastened.add(delivery.dest)
+            is_over = sent.ok and delivery.attempts >= LATE
+            if recovered or (is_over and now >= hastened.get(delivery.dest, -math.inf) + PROBE_SECONDS):
+                hastened[delivery.dest] = now
                 self.store.hasten(delivery.dest, int(now * 1000))
         return sent.ok
 
@@ -231,11 +257,16 @@ class Deliverer:
         return int((now + max(delay, sent.retry_after)) * 1000)
 
     def close(self) -> None:
-        """Finish what is on its way, begin nothing more: the rest is given back."""
-        self._stopped = True
+        """Finish what is on its way, begin nothing more: the rest is given back, before what hangs and after it."""
+        with self._lock:
+            self._stopped = True
+            dests = list(self._batches)
+        self._give_back(dests)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for dest, left in self._left.items():  # of those whose turn had not come
-            self._give_back(dest, left)
+
+
+def _patience(seconds: float) -> float | None:
+    return None if seconds == math.inf else max(0.0, seconds)
 
 
 def _shown(dest: str) -> str:

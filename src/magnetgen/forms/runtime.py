@@ -9,7 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,16 +149,16 @@ class Runtime:
                 return self.locate(step.asset)
 
     def drain(self, seconds: float | None = None) -> dict[str, int]:
-        """Send what is due, ask again about what nobody could judge, and remove what has served its time.
-
-        That comes last: how much it is keeps no mail waiting.
-        """
+        """Send what is due, and ask again about what nobody could judge; beside it, remove what has served its time."""
         until = self.clock() + (self.drain_seconds if seconds is None else seconds)
-        done = self.deliverer.drain(until - self.clock())
-        if self.review(until - self.clock()):
-            more = self.deliverer.drain(until - self.clock())
-            done = {name: count + more[name] for name, count in done.items()}
-        self.store.purge(int(self.clock() * 1000))
+        # Beside each other: neither what cannot be removed nor how much it is keeps a mail waiting.
+        with ThreadPoolExecutor(1) as beside:
+            purge = beside.submit(self.store.purge, int(self.clock() * 1000))
+            done = self.deliverer.drain(until - self.clock())
+            if self.review(until - self.clock()):
+                more = self.deliverer.drain(until - self.clock())
+                done = {name: count + more[name] for name, count in done.items()}
+        purge.result()
         return done
 
     def review(self, seconds: float = math.inf) -> int:

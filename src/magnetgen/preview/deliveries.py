@@ -142,7 +142,7 @@ class Rehearsal(Deliverer):
         """A destination's failures are forgotten: what is due for it is tried at once."""
         self._breakers.pop(dest, None)
 
-    def _send(self, delivery: Delivery, hastened: set[str]) -> bool:
+    def _send(self, delivery: Delivery, hastened: dict[str, float]) -> bool:
         token = _under_way.set(delivery)
         try:
             return super()._send(delivery, hastened)

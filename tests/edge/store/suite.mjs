@@ -219,13 +219,15 @@ export function suite(name, open, { counters = true } = {}) {
       await write(store, { leads: [lead()], outbox });
       await store.lease(10, 30, 9, [], []);
       await store.finish("c", 11, "200");
-      await store.giveBack(["a", "c", "nothing"], 11);
+      await store.giveBack(["a", "c", "nothing"], 11, 30_010);
       const rows = async () => (await store.outbox()).map((row) => [row.id, row.state, row.attempts, row.next_at]);
       const now = [["a", "due", 0, 10], ["b", "leased", 1, 10], ["c", "done", 1, 10], ["d", "leased", 1, 10]];
       assert.deepEqual((await rows()).sort(), now);
       assert.deepEqual((await store.lease(12, 30, 9, [], [])).map((one) => [one.id, one.attempts]), [["a", 1]]);
+      await store.giveBack(["a"], 13, 30_010); // by whom had it before
+      assert.equal((await rows()).find(([id]) => id === "a")[1], "leased");
       await write(store, { erase: "key1" });
-      await store.giveBack(["b"], 13);
+      await store.giveBack(["b"], 13, 30_010);
       assert.deepEqual(new Set((await rows()).map((row) => row[1])), new Set(["done", "dead"]));
     });
 

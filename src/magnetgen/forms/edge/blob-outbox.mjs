@@ -108,8 +108,8 @@ export class Outbox {
     this.#homes.delete(id);
   }
 
-  async giveBack(ids, now) {
-    await each(ids, (id) => this.#change(id, now, (tables) => rows.giveBack(tables, id)));
+  async giveBack(ids, now, until) {
+    await each(ids, (id) => this.#change(id, now, (tables) => rows.giveBack(tables, id, until)));
   }
 
   async retry(id, now) {

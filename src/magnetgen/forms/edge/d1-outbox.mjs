@@ -69,11 +69,12 @@ export function failing(id, code, nextAt) {
   return { sql, values: [nextAt === null ? "dead" : "due", code, nextAt ?? 0, id] };
 }
 
-export function givingBack(ids) {
+/** Another's lease ends at another moment than `until`. */
+export function givingBack(ids, until) {
   const sql =
     "UPDATE outbox SET state='due', attempts=attempts-1, lease_until=0 " +
-    "WHERE id IN (SELECT value FROM json_each(?)) AND state='leased'";
-  return { sql, values: [JSON.stringify(ids)] };
+    "WHERE id IN (SELECT value FROM json_each(?)) AND state='leased' AND lease_until=?";
+  return { sql, values: [JSON.stringify(ids), until] };
 }
 
 /** Due now, with all its attempts before it. What was erased has nothing left to send. */

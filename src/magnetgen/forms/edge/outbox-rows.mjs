@@ -111,10 +111,10 @@ export function fail(tables, id, code, nextAt) {
   change(tables, row, { state, last_code: code, next_at: nextAt ?? 0, lease_until: 0 });
 }
 
-/** What was taken and not begun: as it was before, and no attempt. */
-export function giveBack(tables, id) {
+/** What was taken and not begun: as it was before, and no attempt. Another's lease ends at another moment than `until`. */
+export function giveBack(tables, id, until) {
   const row = tables.outbox.get(id);
-  if (row?.state === "leased") change(tables, row, { state: "due", attempts: row.attempts - 1, lease_until: 0 });
+  if (row?.state === "leased" && row.lease_until === until) change(tables, row, { state: "due", attempts: row.attempts - 1, lease_until: 0 });
 }
 
 /** Due now, with all its attempts before it → whether there is one. What was erased has nothing left to send. */

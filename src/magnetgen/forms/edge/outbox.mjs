@@ -51,8 +51,8 @@ export class Deliverer {
     const [done, running] = [{ sent: 0, failed: 0 }, new Map()];
     const left = { until: this.clock() + seconds, most };
     const hastened = new Set();
-    const count = async (dest, group, until) => {
-      const part = await this.sendAll(dest, group, until, hastened);
+    const count = async (dest, batch) => {
+      const part = await this.sendAll(dest, batch, hastened);
       running.delete(dest);
       done.sent += part.sent;
       done.failed += part.failed;
@@ -61,7 +61,7 @@ export class Deliverer {
       for (;;) {
         const wasBusy = running.size > 0;
         const found = await this.taken(left, running);
-        for (const [dest, group, until] of found) running.set(dest, count(dest, group, until));
+        for (const [dest, batch] of found) running.set(dest, count(dest, batch));
         // Whichever has sent its batch may have more that is due, also one that ended while this was looked for.
         if (running.size) await Promise.race(running.values());
         else if (!wasBusy) return done;
@@ -72,19 +72,20 @@ export class Deliverer {
     }
   }
 
-  /** Take a batch of each destination but those that are `busy` → [dest, deliveries, until when to begin them]. */
+  /** Take a batch of each destination but those that are `busy` → [dest, {group, until: to begin them, leasedAt}]. */
   async taken(left, busy) {
     const now = this.clock();
     if (now >= left.until || left.most <= 0) return [];
     await this.noticeClock(now);
     const [skip, probe] = await this.closed(now, busy);
     const limit = this.batch(left.most);
-    const found = await this.store.lease(Math.floor(now * 1000), LEASE_SECONDS, limit, skip, probe);
+    const leasedAt = Math.floor(now * 1000);
+    const found = await this.store.lease(leasedAt, LEASE_SECONDS, limit, skip, probe);
     left.most -= found.length;
     const groups = new Map();
     for (const delivery of found) groups.set(delivery.dest, [...(groups.get(delivery.dest) ?? []), delivery]);
     const until = Math.min(now + LEASE_SECONDS - LEASE_MARGIN, left.until);
-    return [...groups].map(([dest, group]) => [dest, group, until]);
+    return [...groups].map(([dest, group]) => [dest, { group, until, leasedAt }]);
   }
 
   /** How many of one destination may be taken, so that each has its part of what is left. */
@@ -122,10 +123,10 @@ export class Deliverer {
     return new Set(["mail", ...named.filter((dest) => dest.includes(":"))]);
   }
 
-  async sendAll(dest, group, until, hastened) {
+  async sendAll(dest, { group, until, leasedAt }, hastened) {
     const [done, left] = [{ sent: 0, failed: 0 }, [...group]];
     let returned = null;
-    const giveBack = () => (returned ??= this.giveBack(dest, left.splice(0)));
+    const giveBack = () => (returned ??= this.giveBack(dest, left.splice(0), leasedAt));
     // While an attempt still hangs: after it, the platform may leave no time for this.
     const timer = setTimeout(giveBack, Math.max(0, until - this.clock()) * 1000);
     try {
@@ -143,11 +144,11 @@ export class Deliverer {
   }
 
   /** What there is no time for is nobody's attempt. A probe was none anyway: its lease runs out. */
-  async giveBack(dest, deliveries) {
+  async giveBack(dest, deliveries, leasedAt) {
+    const ids = deliveries.filter((delivery) => delivery.next_at <= leasedAt).map((delivery) => delivery.id);
     const now = Math.floor(this.clock() * 1000);
-    const ids = deliveries.filter((delivery) => delivery.next_at <= now).map((delivery) => delivery.id);
     try {
-      if (ids.length) await this.store.giveBack(ids, now);
+      if (ids.length) await this.store.giveBack(ids, now, leasedAt + LEASE_SECONDS * 1000);
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       this.note("outbox_unavailable", { dest: shown(dest) });

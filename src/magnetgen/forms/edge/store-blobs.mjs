@@ -255,8 +255,8 @@ export class BlobStore {
     return this.deliveries.fail(id, now, code, nextAt);
   }
 
-  giveBack(ids, now) {
-    return this.deliveries.giveBack(ids, now);
+  giveBack(ids, now, until) {
+    return this.deliveries.giveBack(ids, now, until);
   }
 
   retry(id, now) {

@@ -155,8 +155,8 @@ export class D1Store {
   }
 
   /** What was taken and not begun: as it was before, and no attempt. */
-  async giveBack(ids, _now) {
-    await this.#ask([outbox.givingBack(ids)]);
+  async giveBack(ids, _now, until) {
+    await this.#ask([outbox.givingBack(ids, until)]);
   }
 
   async retry(id, now) {

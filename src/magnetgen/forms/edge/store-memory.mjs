@@ -23,7 +23,7 @@ export function memoryStore() {
       rows.lease(tables, randomBytes(8).toString("hex"), now, seconds, limit, skip, probe),
     finish: async (id, now, code) => rows.finish(tables, id, code),
     fail: async (id, now, code, nextAt) => rows.fail(tables, id, code, nextAt),
-    giveBack: async (ids) => ids.forEach((id) => rows.giveBack(tables, id)),
+    giveBack: async (ids, now, until) => ids.forEach((id) => rows.giveBack(tables, id, until)),
     retry: async (id, now) => rows.retry(tables, id, now),
     hasten: async (dest, now) => rows.hasten(tables, dest, now),
     disabled: async () => rows.disabled(tables),

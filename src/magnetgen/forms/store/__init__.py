@@ -62,8 +62,11 @@ class Store(Protocol):
     def fail(self, id: str, now: int, code: str, next_at: int | None) -> None:
         """It was not sent; again at `next_at`, or dead."""
 
-    def give_back(self, ids: Sequence[str]) -> None:
-        """What was taken and not begun: as it was before, and no attempt."""
+    def give_back(self, ids: Sequence[str], until: int) -> None:
+        """What was taken and not begun: as it was before, and no attempt. `until`: when that lease ends, in ms.
+
+        What has been taken again since stays with whom it is.
+        """
 
     def retry(self, id: str, now: int) -> bool:
         """A delivery is due at once, whatever became of it; False if there is none."""

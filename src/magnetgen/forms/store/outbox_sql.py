@@ -99,11 +99,13 @@ def fail(connection: Connection, id: str, code: str, next_at: int | None) -> Non
     )
 
 
-def give_back(connection: Connection, ids: Sequence[str]) -> None:
-    """What was taken and not begun: as it was before, and no attempt."""
+def give_back(connection: Connection, ids: Sequence[str], until: int) -> None:
+    """What was taken and not begun: as it was before, and no attempt. Another's lease ends at another moment."""
     for id in ids:
         connection.execute(
-            "UPDATE outbox SET state='due', attempts=attempts-1, lease_until=0 WHERE id=? AND state='leased'", (id,)
+            "UPDATE outbox SET state='due', attempts=attempts-1, lease_until=0 "
+            "WHERE id=? AND state='leased' AND lease_until=?",
+            (id, until),
         )
 
 

@@ -68,8 +68,8 @@ class SqlStore(ABC):
     def fail(self, id: str, now: int, code: str, next_at: int | None) -> None:
         self._do(lambda connection: outbox_sql.fail(connection, id, code, next_at))
 
-    def give_back(self, ids: Sequence[str]) -> None:
-        self._do(lambda connection: outbox_sql.give_back(connection, ids))
+    def give_back(self, ids: Sequence[str], until: int) -> None:
+        self._do(lambda connection: outbox_sql.give_back(connection, ids, until))
 
     def retry(self, id: str, now: int) -> bool:
         return self._do(lambda connection: outbox_sql.retry(connection, id, now))
