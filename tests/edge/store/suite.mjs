@@ -214,6 +214,20 @@ export function suite(name, open, { counters = true } = {}) {
       assert.equal(await store.retry("nothing", 1), false);
     });
 
+    it("leases the oldest first, whosever they are", async () => {
+      const who = (n) => lead(n + 1);
+      const due = (n, at) => delivery(`d${n}-${at}`, { lead: lead(n + 1).id, next_at: at });
+      const people = Array.from({ length: 24 }, (_, n) => n);
+      for (const n of people) {
+        await write(store, { leads: [who(n)], outbox: n === 5 ? [due(n, 1), due(n, 90)] : [due(n, 10 + n)] });
+      }
+      const taken = async (limit) => (await store.lease(100, 30, limit, [], [])).map((one) => one.next_at);
+      const others = people.filter((n) => n !== 5).map((n) => 10 + n);
+      assert.deepEqual(await taken(8), [1, ...others.slice(0, 7)]);
+      assert.deepEqual(await taken(9), others.slice(7, 16));
+      assert.deepEqual(await taken(40), [...others.slice(16), 90]);
+    });
+
     it("takes back what was leased and not begun, as it was", async () => {
       const outbox = ["a", "b", "c", "d"].map((id) => delivery(id, { next_at: 10 }));
       await write(store, { leads: [lead()], outbox });

@@ -48,37 +48,47 @@ export class Outbox {
     return found.sort((a, b) => a.at - b.at);
   }
 
+  /** Take what is due, the oldest first whatever log it is in: what is newer than a log not yet read waits for that one. */
   async lease(now, seconds, limit, skip, probe) {
     const turn = new Turn(now, seconds, limit, skip, probe);
     const until = this.wall() + LOOKING_MS;
     let fault = null;
-    const left = (await this.#markers()).filter((marker) => turn.wants(marker));
+    const left = placesOf((await this.#markers()).filter((marker) => turn.wants(marker)));
     while (left.length && (this.wall() < until || !turn.taken.length)) {
       const chunk = [];
       while (left.length && chunk.length < AT_ONCE) {
-        const marker = left.shift();
-        if (turn.wants(marker)) chunk.push(marker);
+        const place = left.shift();
+        if (place.markers.some((marker) => turn.wants(marker))) chunk.push(place);
       }
-      const logs = new Set(chunk.map((marker) => marker.log));
-      const done = await Promise.allSettled([...logs].map((log) => this.#leaseOf(log, turn, chunk)));
-      fault ??= done.find((one) => one.status === "rejected")?.reason;
+      const looked = await Promise.allSettled(chunk.map((place) => this.#look(place, turn)));
+      const places = looked.flatMap(({ value }) => value ?? []);
+      const later = turn.pick(places, left[0]?.at ?? Infinity);
+      const taking = places.filter(({ picked }) => picked.length).map((place) => this.#take(place, turn));
+      fault ??= [...looked, ...(await Promise.allSettled(taking))].find(({ status }) => status === "rejected")?.reason;
+      left.push(...later);
+      left.sort((one, other) => one.at - other.at);
     }
     // A log that cannot be read now must not keep the others waiting.
     if (fault && !turn.taken.length) throw fault;
     return turn.taken.sort(inOrder);
   }
 
-  async #leaseOf(log, turn, markers) {
-    const found = await this.logs.newest(log);
-    const others = markers.filter((marker) => marker.log === log && marker.key !== found.entry?.due);
+  /** Read a log → the place, with the log's entry and what of it may be taken. */
+  async #look(place, turn) {
+    const found = await this.logs.newest(place.log);
+    const others = place.isKnown ? [] : place.markers.filter((marker) => marker.key !== found.entry?.due);
     await Promise.all(others.map((marker) => this.#removeStale(marker, found)));
-    let picked = [];
+    return { ...place, isKnown: true, found, open: turn.open(tablesOf(found)), picked: [] };
+  }
+
+  async #take({ log, found, picked }, turn) {
     const taken = await this.update(log, (_, tables) => {
-      turn.release(picked);
-      picked = turn.pick(tables);
-      const ids = picked.map((row) => row.id);
+      const open = new Set(turn.open(tables).map((row) => row.id));
+      const ids = picked.map((row) => row.id).filter((id) => open.has(id));
       return { result: rows.take(tables, turn.owner, turn.now, turn.seconds, ids), now: turn.now };
     }, found);
+    const mine = new Set(taken.map((delivery) => delivery.id));
+    turn.release(picked.filter((row) => !mine.has(row.id)));
     for (const delivery of taken) this.#homes.set(delivery.id, log);
     turn.taken.push(...taken);
   }
@@ -153,6 +163,17 @@ function inOrder(a, b) {
   return rows.compareText(a.dest, b.dest) || a.next_at - b.next_at || rows.compareText(a.id, b.id);
 }
 
+/** Markers, the earliest first, by the log that they are of → [{log, at, markers}]. */
+function placesOf(markers) {
+  const places = new Map();
+  for (const marker of markers) {
+    const place = places.get(marker.log);
+    if (place) place.markers.push(marker);
+    else places.set(marker.log, { log: marker.log, at: marker.at, markers: [marker] });
+  }
+  return [...places.values()];
+}
+
 /** One lease: what it may take, and what it has taken. */
 class Turn {
   #left = new Map();
@@ -170,10 +191,25 @@ class Turn {
     return marker.serves((code) => isWanted(code) && !this.full.has(code));
   }
 
-  /** Rows that may be taken, within what is left for their destinations. */
-  pick(tables) {
+  /** Rows of a log that may be taken. */
+  open(tables) {
     const ids = rows.takeable(tables, this.now, this.limit, this.skip, this.probe);
-    return ids.map((id) => tables.outbox.get(id)).filter((row) => this.#spend(row.dest, 1));
+    return ids.map((id) => tables.outbox.get(id));
+  }
+
+  /**
+   * Share what is left for each destination among logs, the oldest first → places to look at again, since they have
+   * something that is newer than `horizon`.
+   */
+  pick(places, horizon) {
+    const all = places.flatMap((place) => place.open.map((row) => [row, place]));
+    all.sort(([one], [other]) => one.next_at - other.next_at || rows.compareText(one.id, other.id));
+    const later = new Map();
+    for (const [row, place] of all) {
+      if (row.next_at > horizon) later.set(place, Math.min(later.get(place) ?? Infinity, row.next_at));
+      else if (this.#spend(row.dest, 1)) place.picked.push(row);
+    }
+    return [...later].map(([{ log, markers, isKnown }, at]) => ({ log, markers, isKnown, at }));
   }
 
   /** Rows that were picked and not taken. */
