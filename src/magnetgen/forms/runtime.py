@@ -60,6 +60,7 @@ class Runtime:
     proxies: int = 0
     bucket: s3.Bucket | None = None
     drain_seconds: float = math.inf
+    notes: set[Future[Any]] = field(default_factory=set)  # that no request waits for, and are on their way
 
     def answer(self, request: Request) -> Response:
         """Run the core to its end, in this thread."""
@@ -113,7 +114,15 @@ class Runtime:
         return await asyncio.to_thread(self._perform, step)
 
     def _note(self, step: effects.Note) -> Future[Any]:
-        return self.store.submit(step.load, step.decide)
+        future = self.store.submit(step.load, step.decide)
+        self.notes.add(future)
+        future.add_done_callback(self._noted)
+        return future
+
+    def _noted(self, future: Future[Any]) -> None:
+        self.notes.discard(future)
+        if not future.cancelled() and (fault := future.exception()):
+            log.event("not_noted", reason=type(fault).__name__)
 
     def _perform(self, step: Effect) -> Any:
         store, ms = self.store, int(self.clock() * 1000)

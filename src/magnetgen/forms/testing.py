@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, MutableMapping
+from concurrent.futures import wait
 from dataclasses import replace
 from datetime import datetime
 from email.message import EmailMessage
@@ -122,6 +123,7 @@ class TestApp(App):
         if name == "drain":
             return self.runtime.drain()
         if name == "state":
+            wait(list(self.runtime.notes))
             return {**self._store.dump(), "mails": self.sinks.mails, "webhooks": self.sinks.hooks}
         return None
 
