@@ -201,6 +201,17 @@ def text(sources: Sources, in_page: bool = False) -> str:
     return "; ".join(f"{name} {' '.join(allowed[name])}" for name in names if allowed.get(name))
 
 
+def joined(one: str, other: str) -> str:
+    """Two policies as one, which allows what either does."""
+    both = union(map(_parsed, (one, other)))
+    return text({name: tuple(s for s in sources if s != "'none'") or sources for name, sources in both.items()})
+
+
+def _parsed(policy: str) -> Sources:
+    parts = [directive.split() for directive in policy.split(";")]
+    return {name: tuple(sources) for name, *sources in filter(None, parts)}
+
+
 def into_page(html: str, own: str, more: Sources) -> str:
     """The page with a policy of its own in its head, before anything that the policy speaks of."""
     policy = text(union((needs(html, own), more)), in_page=True)

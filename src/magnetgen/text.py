@@ -29,6 +29,13 @@ def slug(text: str) -> str:
     return re.sub("-+", "-", "".join(kept)).strip("-")
 
 
+def host_name(title: str) -> str:
+    """A title as what hosts take for a name: 40 of a-z, 0-9 and `-`, with a letter first. `Über 10 Leads` → `uber-10-leads`."""
+    plain = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    name = slug(plain)[:40].strip("-") or "site"
+    return name if name[0].isalpha() else f"site-{name}"[:40].strip("-")
+
+
 def slug_path(path: str) -> str:
     """`My Posts/Über uns` → `my-posts/über-uns`; empty segments fall away."""
     return "/".join(filter(None, (slug(part) for part in path.split("/"))))

@@ -130,6 +130,14 @@ class Cloud:
             assert secret not in done.output
         return done
 
+    def failing(self, when: str) -> str:
+        """A PATH with an `aws` that fails at some commands. `when`: a condition of sh's `[`."""
+        folder = self.root.parent / "failing"
+        folder.mkdir()
+        (folder / "aws").write_text(f'#!/bin/sh\n[ {when} ] && exit 255\nexec {self.programs / "aws"} "$@"\n')
+        (folder / "aws").chmod(0o755)
+        return f"{folder}{os.pathsep}{self.env['PATH']}"
+
     def cut(self, assets: bool = True) -> str:
         """Cut the built template down to what moto knows → the distribution's id. `assets`: with a bucket for them."""
         path = self.root / "template.yaml"

@@ -87,6 +87,24 @@ def test_again_it_changes_what_has_changed(cloud: Cloud) -> None:
     assert "second/index.html" in cloud.files() and "extra/index.html" not in cloud.files()
 
 
+def test_the_pages_that_are_there_keep_what_they_need_until_the_new_ones_are(cloud: Cloud) -> None:
+    cloud.cut()
+    cloud.deploy("--no-canary")
+    first = cloud.parameter("ContentSecurityPolicy")
+    (cloud.root / "content" / "more.md").write_text("---\ntitle: More\n---\n\n<style>p { color: red }</style>\n")
+    failed = cloud.deploy("--no-canary", PATH=cloud.failing('"$1 $2" = "s3 sync"'))
+    assert failed.exit_code == 3 and "FAULT files" in failed.stdout, failed.stdout
+    both = cloud.parameter("ContentSecurityPolicy")
+    assert both != first and set(first.replace(";", "").split()) < set(both.replace(";", "").split())
+    (cloud.root / "content" / "more.md").write_text("---\ntitle: More\n---\n\n<style>p { color: blue }</style>\n")
+    done = cloud.deploy("--no-canary")
+    assert "ok    policy" in done.stdout, done.stdout
+    bundle = json.loads((cloud.root / ".magnetgen/bundle/lambda/parameters.json").read_text())
+    assert cloud.parameter("ContentSecurityPolicy") == bundle[0]["ParameterValue"] not in (first, both)
+    again = cloud.deploy("--no-canary")
+    assert "policy" not in again.stdout, again.stdout
+
+
 def test_a_rehearsal_changes_nothing(cloud: Cloud) -> None:
     done = cloud.deploy("--dry-run")
     assert done.exit_code == 0, done.stdout
@@ -136,7 +154,7 @@ def test_an_object_that_is_another_file_is_put_there_again(cloud: Cloud) -> None
         assert cloud.stored() == {key_of(data): data}
 
 
-def test_a_stack_without_the_bucket_gets_it_while_the_function_stays(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_stack_without_the_bucket_gets_it_while_the_function_stays(cloud: Cloud) -> None:
     built = (cloud.root / "template.yaml").read_text()
     cloud.cut(assets=False)
     assert "-     large assets: no asset is too large" in cloud.deploy("--no-canary").stdout
@@ -146,11 +164,7 @@ def test_a_stack_without_the_bucket_gets_it_while_the_function_stays(cloud: Clou
     assert refused.exit_code == 1 and "does not get MAGNETGEN_ASSETS_BUCKET" in refused.stdout, refused.stdout
     (cloud.root / "template.yaml").write_text(built)
     cloud.cut()
-    broken = tmp_path / "bin"
-    broken.mkdir()
-    (broken / "aws").write_text(f'#!/bin/sh\n[ "$2" = put-object ] && exit 255\nexec {cloud.programs / "aws"} "$@"\n')
-    (broken / "aws").chmod(0o755)
-    failed = cloud.deploy("--no-canary", PATH=f"{broken}{os.pathsep}{cloud.env['PATH']}")
+    failed = cloud.deploy("--no-canary", PATH=cloud.failing('"$2" = put-object'))
     assert failed.exit_code == 3 and "FAULT large assets" in failed.stdout, failed.stdout
     assert "ok    stack" not in failed.stdout
     assert (cloud.parameter("CodeKey"), cloud.stored()) == (code, {})

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from magnetgen.forms import aws, runtime, tokens
+from magnetgen.forms.http import Request, Response
 from magnetgen.forms.records import CONFIRMED, PENDING, Decide, LeadQuery, Load
+from magnetgen.forms.runtime import Runtime
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store import open_store
 from tests.contract.test_vectors import free_port
@@ -237,3 +240,23 @@ def test_an_event_while_the_database_is_away(function: None, postgres: Any) -> N
             break
         time.sleep(0.1)
     assert aws.handler({**event, "body": "email=bob%40x.co"}, context)["statusCode"] == 202
+
+
+@pytest.mark.parametrize(("given", "client"), [("key", "1.2.3.4"), ("other", "198.51.100.9"), ("", "198.51.100.9")])
+def test_only_cloudfront_names_a_clients_address(
+    world: World, monkeypatch: pytest.MonkeyPatch, given: str, client: str
+) -> None:
+    """The API behind it has an address of its own, where anybody may claim to be somebody else."""
+    seen: list[str] = []
+    at = replace(world.runtime, proxies=1)
+    monkeypatch.setenv("MAGNETGEN_ORIGIN_KEY", "key")
+
+    def answer(self: Runtime, request: Request) -> Response:
+        seen.append(request.client)
+        return Response(204)
+
+    monkeypatch.setattr(Runtime, "answer", answer)
+    event = v2("GET", "/healthz", x_forwarded_for="1.2.3.4, 198.51.100.9", x_magnetgen_origin=given)
+    event["requestContext"]["http"]["sourceIp"] = "198.51.100.9"
+    aws.answer(at, event, "r1")
+    assert seen == [client]

@@ -89,3 +89,12 @@ def test_a_page_carries_its_policy_before_what_it_is_about() -> None:
     assert sha("p{}") in made
     assert "form-action 'self' https://b.example.net" in made
     assert "frame-ancestors" not in made
+
+
+def test_two_policies_as_one_allow_what_either_does() -> None:
+    one = policy.text({"script-src": ("'sha256-a='",), "img-src": ("data:",)})
+    other = policy.text({"script-src": ("'sha256-b='", "https://x.example"), "frame-src": ("https://y.example",)})
+    both = policy.joined(one, other)
+    assert "script-src 'sha256-a=' 'sha256-b=' https://x.example;" in both and "img-src 'self' data:;" in both
+    assert "frame-src https://y.example;" in both and "default-src 'none';" in both
+    assert policy.joined(one, one) == one and policy.joined("", other) == other

@@ -145,3 +145,11 @@ def test_reading_takes_a_minute_at_least(words: int, minutes: int) -> None:
 def test_a_long_list_is_shortened() -> None:
     assert text.listing(["a", "b", "c"]) == "a, b, c"
     assert text.listing(["a", "b", "c", "d"], most=2) == "a, b and 2 more"
+
+
+@pytest.mark.parametrize(("title", "name"), [
+    ("Lead Lab", "lead-lab"), ("Über Leads", "uber-leads"), ("Straße", "strasse"), ("リード", "site"), ("10x Growth", "site-10x-growth"),
+    ("", "site"), ("x" * 60, "x" * 40), ("Notes on lead generation for small teams", "notes-on-lead-generation-for-small-teams"),
+])  # fmt: skip
+def test_a_name_that_every_host_takes(title: str, name: str) -> None:
+    assert text.host_name(title) == name

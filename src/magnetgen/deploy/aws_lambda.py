@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from magnetgen import policy
 from magnetgen.deploy import aws_assets, aws_stack, secrets
 from magnetgen.deploy.aws_stack import SETTINGS, TEMPLATE, TOOL, ask, settings, words
 from magnetgen.deploy.job import Job, build, check_address, check_handler, mismatch
@@ -27,6 +29,8 @@ STARTER = """\
 MailFrom = ""
 MailProvider = ""
 """
+POLICY, POLICY_MAX = "ContentSecurityPolicy", 4096
+"""The stack's parameter, and how many characters it takes."""
 _RESOLVED = re.compile(r"SecretString:(\w+)\}\}")
 _PARAMETERS = {"MailFrom": "MAGNETGEN_MAIL_FROM", "MailProvider": "MAGNETGEN_MAIL_PROVIDER"}
 """What the handler gets from the stack's parameters."""
@@ -47,6 +51,8 @@ def steps(job: Job) -> Iterator[Step]:
     if aws_assets.waiting(job):
         yield Step("large assets", lambda: aws_assets.upload(job))
     yield Step("files", lambda: upload_files(job))
+    if "policy" in job.known:
+        yield Step("policy", lambda: narrow_policy(job))
     yield Step("caches", lambda: invalidate(job))
 
 
@@ -118,7 +124,7 @@ def check_secrets(job: Job) -> str:
         "text",
     )
     done = ask(job, *command)
-    how = f"aws secretsmanager create-secret --name {stack.secret} --secret-string file://.magnetgen/lambda-secrets.json  (--init makes that file)"
+    how = f"{create_secret(job)}  (--init makes that file)"
     if done.code:
         if "ResourceNotFound" in done.tail:
             raise DeployFault(f"there is no secret {stack.secret} in Secrets Manager", how, USAGE)
@@ -152,6 +158,12 @@ def check_secrets(job: Job) -> str:
     )
 
 
+def create_secret(job: Job) -> str:
+    """The command that makes the secret where the stack will look for it."""
+    given = ("secretsmanager", "create-secret", "--name", settings(job).secret, "--secret-string", f"file://{SECRETS}")
+    return shlex.join(("aws", *words(job, *given)))
+
+
 def secret_names(job: Job) -> list[str]:
     """The keys that the template reads from the secret, in its order."""
     return list(dict.fromkeys(_RESOLVED.findall((job.root / TEMPLATE).read_text("utf-8"))))
@@ -162,13 +174,11 @@ def upload_code(job: Job) -> str:
     archive = job.bundle / "function.zip"
     if not archive.is_file():
         raise DeployFault(f"{archive.name} is missing", "magnetgen build --target lambda --clean", BROKEN)
-    bucket = (
-        settings(job).code_bucket
-        or f"{settings(job).name}-code-{job.known.get('account', 'ACCOUNT')}-{job.known.get('region', 'REGION')}"
-    )
+    bucket = settings(job).code_bucket or _code_bucket(job)
+    owner = ("--expected-bucket-owner", job.known["account"]) if "account" in job.known else ()
     key = f"{settings(job).name}/{sha256(archive.read_bytes()).hexdigest()[:32]}.zip"
     job.known["code"] = (bucket, key)
-    if ask(job, "s3api", "head-bucket", "--bucket", bucket).code:
+    if ask(job, "s3api", "head-bucket", "--bucket", bucket, *owner).code:
         job.shell.change(TOOL, *words(job, "s3", "mb", f"s3://{bucket}"))
     elif not ask(job, "s3api", "head-object", "--bucket", bucket, "--key", key).code:
         return "there already"
@@ -182,14 +192,34 @@ def upload_code(job: Job) -> str:
     return f"s3://{bucket}/{key}"
 
 
+def _code_bucket(job: Job) -> str:
+    """A name that nobody else is likely to have, of 63 characters at most."""
+    end = f"-code-{job.known.get('account', 'ACCOUNT')}-{job.known.get('region', 'REGION')}"
+    return settings(job).name.lower()[: 63 - len(end)].rstrip("-") + end
+
+
 def deploy_stack(job: Job) -> str:
-    """Bring the stack to what the template says."""
-    if not aws_stack.change(job, aws_stack.parameters(job)):
+    """Bring the stack to what the template says.
+
+    The pages that are there stay as they are until the new ones are: meanwhile the policy allows what either need.
+    """
+    given = aws_stack.parameters(job)
+    before = aws_stack.named(aws_stack.present(job) or {}, "Parameter").get(POLICY, "")
+    both = policy.joined(before, given[POLICY])
+    if before not in ("", given[POLICY]) and len(both) <= POLICY_MAX:
+        job.known["policy"] = given
+    if not aws_stack.change(job, {**given, POLICY: both if "policy" in job.known else given[POLICY]}):
         return "not changed: this is a rehearsal"
     host = aws_stack.outputs(job).get("Address", "")
     if job.host.endswith(".cloudfront.net") and host and job.host != host:
         raise mismatch(job, f"https://{host}/", "the stack's address at CloudFront")
     return f"{settings(job).name}: {host}"
+
+
+def narrow_policy(job: Job) -> str:
+    """The old pages are gone: what only they needed is allowed no more."""
+    aws_stack.change(job, job.known["policy"])
+    return "allows what these pages need, and no more what those before needed"
 
 
 def upload_files(job: Job) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from magnetgen.deploy.job import Job
 from magnetgen.deploy.steps import BROKEN, CONTENT, DeployFault
 from magnetgen.deploy.tools import Done, Tool
-from magnetgen.text import slug
+from magnetgen.text import host_name
 
 TOOL = Tool("aws", "pip install awscli, or https://aws.amazon.com/cli/", (1, 27, 0))
 SETTINGS = Path("deploy", "lambda.toml")
@@ -61,7 +61,7 @@ def settings(job: Job) -> Stack:
 
 
 def _name(job: Job) -> str:
-    return slug(job.config.title)[:40].strip("-") or "site"
+    return host_name(job.config.title)
 
 
 def ask(job: Job, *given: str, seconds: float = 300) -> Done:

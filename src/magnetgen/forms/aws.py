@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -30,6 +31,9 @@ SCHEDULED_SECONDS = 25.0
 DRAIN_SECONDS = 9.0
 """The same where somebody waits for the answer: an HTTP API ends that after 30 s."""
 
+ORIGIN_KEY, ORIGIN_HEADER = "MAGNETGEN_ORIGIN_KEY", "x-magnetgen-origin"
+"""A value that CloudFront adds to each request: the API behind it can be asked by anybody."""
+
 Event = Mapping[str, Any]
 
 
@@ -48,7 +52,7 @@ def answer(at: Runtime, event: Event, request_id: str) -> dict[str, Any]:
     """One event. A schedule's (no HTTP in it) sends what is due."""
     if "requestContext" not in event:
         return at.drain(SCHEDULED_SECONDS)
-    request = as_request(event, request_id, at.proxies)
+    request = as_request(event, request_id, at.proxies if _is_known(event) else 0)
     response = at.answer(request)
     if response.file and response.file.length > FILE_MAX and request.method != "HEAD":
         log.event("asset_too_large", id=request.id, limit=FILE_MAX)
@@ -57,6 +61,12 @@ def answer(at: Runtime, event: Event, request_id: str) -> dict[str, Any]:
     if request.method == "POST":
         _send(at)
     return result
+
+
+def _is_known(event: Event) -> bool:
+    """Whether the proxy before the function is the one that it trusts, by the header that only that one knows."""
+    key = os.environ.get(ORIGIN_KEY, "")
+    return not key or hmac.compare_digest(_headers(event).get(ORIGIN_HEADER, "").encode(), key.encode())
 
 
 def _send(at: Runtime) -> None:

@@ -13,7 +13,7 @@ from magnetgen.config import CONFIG_FILE
 from magnetgen.diagnostics import ERROR, Diagnostic, Report, error, warning
 from magnetgen.forms.store import schema
 from magnetgen.targets import Product, Redirect, Site, Target, checks, edge, headers, starters
-from magnetgen.text import slug
+from magnetgen.text import host_name
 
 CONFIG = "wrangler.toml"
 OTHERS = ("wrangler.json", "wrangler.jsonc")
@@ -122,10 +122,10 @@ export default worker({ forms, assets, services });
 
 
 def _config(site: Site, api: str | None, stored: bool) -> str:
-    name = slug(site.plan.config.title)[:40].strip("-") or "site"
+    name = host_name(site.plan.config.title)
     assets = f"[assets]\ndirectory = {json.dumps(starters.folder(site))}\n"
     pages = 'not_found_handling = "404-page"\n'
-    head = f'{starters.NOTE}\nname = {json.dumps(name)}\ncompatibility_date = "{COMPATIBLE}"\n'
+    head = f'{starters.NOTE}\nname = {json.dumps(name)}\ncompatibility_date = "{COMPATIBLE}"\npreview_urls = true\n'
     if api is None:
         return f"{head}\n{assets}{pages}"
     bucket = f'\n[[r2_buckets]]\nbinding = "ASSETS_BUCKET"\nbucket_name = "{name}-assets"\n' if stored else ""

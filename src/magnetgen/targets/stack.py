@@ -12,7 +12,7 @@ import yaml
 
 from magnetgen.diagnostics import Diagnostic, Span, error, warning
 from magnetgen.targets import Site, headers
-from magnetgen.text import slug
+from magnetgen.text import host_name
 
 CONFIG = "template.yaml"
 PYTHON = "3.13"
@@ -43,7 +43,7 @@ def made(site: Site, api: str | None) -> str:
     return environment.from_string(source).render(
         api=api,
         host=urlsplit(site.plan.config.base_url).hostname,
-        name=slug(site.plan.config.title)[:40].strip("-") or "site",
+        name=host_name(site.plan.config.title),
         immutable=immutable,
         policies=policies,
         permissions=headers.PERMISSIONS,
@@ -105,6 +105,12 @@ def faults(site: Site, api: str | None, stored: bool) -> Iterator[Diagnostic]:
         hint = "add them, each from the secret, as the others are"
         message = f"the function does not get {', '.join(missing)}"
         yield warning("target-file-differs", message, CONFIG, _span(known or mine), hint)
+    distribution = _distribution(resources)
+    patterns = [_text(_at(one, "PathPattern")) for one in _sequence(_at(distribution, "CacheBehaviors"))]
+    if distribution and f"{api}/*" not in patterns:
+        hint = f"let one of them lead to the handler, or delete {CONFIG} to have it made anew: its forms reach nobody"
+        message = f"no cache behaviour has the path {api}/*, where the handler answers"
+        yield error("target-file-differs", message, CONFIG, _span(distribution), hint)
     if stored:
         yield from _bucket_faults(root, mine, known)
     schedules = ("rate(1 minute)", "cron(* * * * ? *)")
@@ -142,6 +148,15 @@ def _differs(node: yaml.Node | None, key: str, found: str | None, wanted: str, f
 
 def _children(node: yaml.Node | None) -> list[yaml.Node]:
     return [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
+
+
+def _sequence(node: yaml.Node | None) -> list[yaml.Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _distribution(resources: yaml.Node | None) -> yaml.Node | None:
+    found = (n for n in _children(resources) if _text(_at(n, "Type")) == "AWS::CloudFront::Distribution")
+    return _at(next(found, None), "Properties", "DistributionConfig")
 
 
 def _at(node: yaml.Node | None, *path: str) -> yaml.Node | None:
