@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from magnetgen import scaffold
+from magnetgen import __version__, scaffold
 from magnetgen.cli import cli
 from magnetgen.forms import settings, tokens
 from tests.contract.test_vectors import free_port
@@ -166,7 +166,7 @@ def test_netlify_has_an_empty_secret(bed: Bed) -> None:
 
 
 @pytest.mark.parametrize(("says", "code", "told"), [
-    ({"line": "netlify --version", "out": "netlify-cli/17.0.0 linux"}, 2, "netlify 17.0.0 is too old, 20.0.0 is needed"),
+    ({"line": "netlify --version", "out": "netlify-cli/17.0.0 linux"}, 2, "netlify 17.0.0 is too old, 26.0.0 is needed"),
     ({"line": "netlify --version", "code": 1}, 2, "does not say its version"),
     ({"line": "netlify status", "out": ""}, 2, "nobody is logged in at Netlify"),
     ({"line": "netlify status", "code": 1, "err": "You don't appear to be in a folder that is linked to a project"}, 2, "not linked to a site"),
@@ -428,10 +428,16 @@ def test_init_names_the_button_and_what_it_asks_for(bed: Bed) -> None:
 
     done = bed.deploy("netlify", "--init")
     assert "https://app.netlify.com/start/deploy?repository=" in done.stdout
+    text = (bed.root / "netlify.toml").read_text()
+    made = tomllib.loads(text)
+    assert set(made["template"]["environment"]) == {*KEYS, *MAIL}
+    (bed.root / "netlify.toml").write_text(text.partition("\n# What the button")[0])
+    done = bed.deploy("netlify", "--init")
     block = "".join(
         f"{line}\n" for line in done.stdout.partition("[template.environment]")[2].splitlines() if " = " in line
     )
     assert set(tomllib.loads(block)) == {*KEYS, *MAIL}
+    assert (bed.root / "requirements.txt").read_text().splitlines()[-1] == f"magnetgen=={__version__}"
 
 
 # --- selfhost ----------------------------------------------------------------------------------------------------

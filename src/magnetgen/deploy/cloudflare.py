@@ -16,7 +16,7 @@ from magnetgen.deploy.steps import BROKEN, CONTENT, USAGE, DeployFault, LeftOut,
 from magnetgen.deploy.tools import Tool
 from magnetgen.targets.starters import read_jsonc, read_toml
 
-TOOL = Tool("wrangler", "npm install -g wrangler", (4, 40, 0))
+TOOL = Tool("wrangler", "npm install -g wrangler", (4, 86, 0))
 ALIAS = "preview"
 DATABASE, BUCKET = "DB", "ASSETS_BUCKET"
 """Bindings of the worker."""

@@ -20,8 +20,8 @@ def steps(job: Job) -> Iterator[Step]:
     yield Step("tool", lambda: f"git {job.shell.version(publish.GIT)}", check=True)
     yield Step("repository", lambda: repository(job), check=True)
     yield Step("address", lambda: address(job), check=True)
-    yield Step("forms", lambda: check_forms(job), check=True)
     yield Step("build", lambda: build(job))
+    yield Step("forms", lambda: forms(job), check=True)
     yield Step("push", lambda: push(job))
 
 
@@ -53,18 +53,9 @@ def pages_url(owner: str, name: str) -> str:
     return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
 
 
-def check_forms(job: Job) -> str:
-    """Forms need a handler elsewhere."""
+def forms(job: Job) -> str:
+    """Who receives the forms, which the build has seen to; and what this host costs."""
     job.warn(COSTS)
-    if job.config.handler.provider == "netlify-forms":
-        raise DeployFault("handler.provider is netlify-forms, which works at Netlify only",
-                          "use `magnetgen` with the url of a handler elsewhere, or `external`", CONTENT)  # fmt: skip
-    if job.handler_here:
-        hint = (
-            "run the handler elsewhere (magnetgen deploy cloudflare, netlify, lambda or selfhost), and name it in "
-            "magnetgen.yaml: `handler: {url: https://forms.example.com/api}`"
-        )
-        raise DeployFault("the forms have no handler: GitHub Pages runs none", hint, CONTENT)
     return f"they are sent to {job.config.handler.url}"
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
 
-from magnetgen import __version__
 from magnetgen.deploy import aws_lambda, aws_stack, cloudflare, secrets
 from magnetgen.deploy.github_pages import COSTS
 from magnetgen.deploy.job import Job, build
 from magnetgen.deploy.publish import GIT
 from magnetgen.deploy.steps import DeployFault
+from magnetgen.targets import netlify, starters
 
 WORKFLOWS = Path(__file__).parent / "workflows"
 FILE = Path(".github", "workflows", "deploy.yml")
@@ -38,8 +38,15 @@ def write(job: Job) -> int:
     target = job.wishes.target
     if target != "selfhost":
         job.show.say(_workflow(job))
+        if _once(job, Path(starters.REQUIREMENTS), starters.requirements(), 0o644):
+            job.show.say(f"Wrote {starters.REQUIREMENTS}: what the workflow installs.")
+    is_new = not (job.root / netlify.CONFIG).exists()
     build(job)
     job.show.say("Built, with the files that the host needs.")
+    if target == "netlify" and is_new and job.handler_here:
+        with (job.root / netlify.CONFIG).open("a", encoding="utf-8") as stream:
+            stream.write("\n# What the button asks for, of those who make a site of their own from this one.\n")
+            stream.writelines(f"{line}\n" for line in template(job))
     if job.handler_here:
         file, made = secrets.prepare(job)
         job.show.say(
@@ -85,7 +92,6 @@ def _text(job: Job, folder: str) -> str:
     out = Path(job.config.build.out)
     values = {
         "branch": _branch(job),
-        "version": __version__,
         "out": (Path(folder) / out).as_posix(),
         "folder": f"defaults:\n  run:\n    working-directory: {json.dumps(folder, ensure_ascii=False)}\n"
         if folder
@@ -144,16 +150,20 @@ def _netlify(job: Job) -> Iterator[str]:
     if job.handler_here:
         yield "\nFor others, a button that makes a site of their own from your repository (README.md):"
         yield "  [![Deploy to Netlify](https://www.netlify.com/img/deploy/button.svg)](https://app.netlify.com/start/deploy?repository=https://github.com/YOU/REPO)"
-        yield "and at the end of netlify.toml what it asks them for:"
-        yield from (f"  {line}" for line in template(job))
+        text = (job.root / netlify.CONFIG).read_text("utf-8", "replace")
+        if "[template.environment]" in text:
+            yield f"It asks them for what stands below [template.environment] in {netlify.CONFIG}."
+        else:
+            yield f"and at the end of {netlify.CONFIG} what it asks them for:"
+            yield from (f"  {line}" for line in template(job))
 
 
 def template(job: Job) -> Iterator[str]:
     """`[template.environment]` of netlify.toml: the variables that Netlify asks for when it copies the site."""
     hints = {
-        "MAGNETGEN_SECRETS": "k1:HEX, as `magnetgen secrets` prints it",
-        "MAGNETGEN_EMAIL_KEY": "HEX, as `magnetgen secrets` prints it; never change it",
-        "MAGNETGEN_ADMIN_TOKEN": "as `magnetgen secrets` prints it",
+        "MAGNETGEN_SECRETS": "k1: and what `openssl rand -hex 32` prints, without a space",
+        "MAGNETGEN_EMAIL_KEY": "what `openssl rand -hex 32` prints the next time; never change it",
+        "MAGNETGEN_ADMIN_TOKEN": "what `openssl rand -hex 32` prints once more: keep it, it opens your leads",
         "MAGNETGEN_MAIL_PROVIDER": "resend, postmark or brevo",
         "MAGNETGEN_MAIL_KEY": "the provider's API key",
         "MAGNETGEN_MAIL_FROM": "Name <name@your-domain>",
@@ -186,20 +196,19 @@ def _lambda(job: Job) -> Iterator[str]:
     if _once(job, aws_stack.SETTINGS, aws_lambda.STARTER):
         yield f"  {aws_stack.SETTINGS} is made: the stack's name and parameters (sender, mail provider, certificate)."
     if job.handler_here:
-        secret = aws_stack.settings(job).secret
         values = {name: job.secret(name) for name in aws_lambda.secret_names(job)}
         _once(job, aws_lambda.SECRETS, json.dumps(values, indent=1) + "\n")
         yield f"  Fill in what is empty in {aws_lambda.SECRETS}, MAGNETGEN_STORE above all: postgresql://…"
-        yield f"  aws secretsmanager create-secret --name {secret} --secret-string file://{aws_lambda.SECRETS}"
+        yield f"  {aws_lambda.create_secret(job)}"
     yield "  magnetgen deploy lambda --dry-run, then: magnetgen deploy lambda"
 
 
-def _once(job: Job, file: Path, text: str) -> bool:
-    """Write a file for its owner only, unless there is one."""
+def _once(job: Job, file: Path, text: str, mode: int = 0o600) -> bool:
+    """Write a file, for its owner only, unless there is one."""
     path = job.root / file
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     except FileExistsError:
         return False
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

@@ -13,7 +13,8 @@ from magnetgen.deploy.job import Job, build, check_address, check_handler, misma
 from magnetgen.deploy.steps import CONTENT, USAGE, DeployFault, LeftOut, Step
 from magnetgen.deploy.tools import Tool
 
-TOOL = Tool("netlify", "npm install -g netlify-cli", (20, 0, 0))
+TOOL = Tool("netlify", "npm install -g netlify-cli", (26, 0, 0))
+"""Before the 24th, `blobs:set` and `blobs:get` spoilt bytes that are no text."""
 ALIAS = "magnetgen-preview"
 STORE = "magnetgen-assets"
 _SET = "they are set by: netlify env:import .magnetgen/secrets  (lines of NAME=value; `magnetgen deploy netlify --init` makes the keys)"

@@ -30,7 +30,11 @@ def _make(site: Site, report: Report) -> Product:
     api = checks.handler_path(site.plan)
     report.extend(_config_faults(site, api))
     files = {"_headers": headers.file(site), "_redirects": redirects(site.redirects)}
-    return Product(files, _bundle(site, api, report) if api else {}, {CONFIG: _config(site, api)})
+    return Product(
+        files,
+        _bundle(site, api, report) if api else {},
+        {CONFIG: _config(site, api), starters.REQUIREMENTS: starters.requirements()},
+    )
 
 
 def redirects(found: tuple[Redirect, ...]) -> bytes:
@@ -61,20 +65,22 @@ def _function(method: str, config: dict[str, Any]) -> bytes:
 
 
 def _config(site: Site, api: str | None) -> str:
+    build = f'"pip install -r {starters.REQUIREMENTS} && magnetgen build --target netlify'
     functions = f'\n[functions]\n  directory = "{FUNCTIONS}"\n' if api else ""
     return (
         f"{starters.NOTE}\n"
         "[build]\n"
-        '  command = "pip install magnetgen && magnetgen build --target netlify"\n'
+        "  # $URL is the site's main address there: so that a copy of this site is built for its own.\n"
+        f'  command = {build} --base-url $URL"\n'
         f"  publish = {json.dumps(starters.folder(site))}\n"
         f"{functions}"
         "\n[build.environment]\n"
         '  PYTHON_VERSION = "3.13"\n'
         "\n# A preview is built for its own address, so that its links and forms stay there.\n"
         "[context.deploy-preview]\n"
-        '  command = "pip install magnetgen && magnetgen build --target netlify --base-url $DEPLOY_PRIME_URL"\n'
+        f'  command = {build} --base-url $DEPLOY_PRIME_URL"\n'
         "\n[context.branch-deploy]\n"
-        '  command = "pip install magnetgen && magnetgen build --target netlify --base-url $DEPLOY_PRIME_URL"\n'
+        f'  command = {build} --base-url $DEPLOY_PRIME_URL"\n'
     )
 
 

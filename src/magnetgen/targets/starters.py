@@ -9,10 +9,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from magnetgen import __version__
 from magnetgen.diagnostics import Diagnostic, Span, error, warning
 from magnetgen.targets import Site
 
 NOTE = "# Made by magnetgen, and yours from here on: it is never written over.\n"
+
+
+REQUIREMENTS = "requirements.txt"
+
+
+def requirements() -> str:
+    """What a host's build, and a workflow, install."""
+    return (
+        f"{NOTE}# What builds elsewhere install. A tag of a repository will do: magnetgen @ git+https://HOST/OWNER/REPO@TAG\n"
+        f"magnetgen=={__version__}\n"
+    )
 
 
 def read_toml(root: Path, name: str) -> tuple[Mapping[str, Any] | None, str, Diagnostic | None]:
