@@ -366,11 +366,16 @@ def _end_in_order() -> None:
 @click.option("--no-browser", is_flag=True, help="Only say the address.")
 def open_leads(site: Path, preview: bool, port: int, no_browser: bool) -> None:
     """Show the leads as a page in the browser, on this machine only."""
-    from magnetgen.forms import files
+    from magnetgen.forms import files, settings
+    from magnetgen.forms.site import SiteFault
 
     names = files.of(preview)
     file, default = files.path(site, names.store), files.store_url(site, names)
-    store = None if preview else os.environ.get("MAGNETGEN_STORE") or default
+    try:
+        known = {**settings.missing(site, os.environ, names), **os.environ}
+    except SiteFault as exc:
+        raise click.UsageError(str(exc)) from None
+    store = None if preview else known.get("MAGNETGEN_STORE") or default
     if store in (None, default) and not file.is_file():
         click.echo(f"No leads yet: {file} is not there.")
         return

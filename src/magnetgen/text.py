@@ -31,7 +31,8 @@ def slug(text: str) -> str:
 
 def host_name(title: str) -> str:
     """A title as what hosts take for a name: 40 of a-z, 0-9 and `-`, with a letter first. `Über 10 Leads` → `uber-10-leads`."""
-    plain = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    words = slug(title).replace("ß", "ss")
+    plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
     name = slug(plain)[:40].strip("-") or "site"
     return name if name[0].isalpha() else f"site-{name}"[:40].strip("-")
 

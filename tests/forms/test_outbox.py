@@ -13,6 +13,7 @@ import pytest
 from magnetgen.forms import outbox
 from magnetgen.forms.mail import Sent
 from magnetgen.forms.records import Delivery
+from magnetgen.forms.store import StoreUnavailable
 from tests.forms.world import World
 
 
@@ -196,6 +197,27 @@ def test_a_drain_that_is_closed_leaves_nothing_leased(world: World) -> None:
     drain.join(10)
     states = sorted((row["state"], row["attempts"]) for row in world.rows("outbox"))
     assert states == [("done", 1)] * 2 + [("due", 0)] * 6
+
+
+def test_a_store_that_is_away_in_the_middle_leaves_no_attempt_unmarked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A platform may freeze whoever has answered, also with a fault: what was sent is marked before."""
+    gate, lease, asked = threading.Event(), world.store.lease, list[int]()
+
+    def away(*given: Any) -> list[Delivery]:
+        asked.append(1)
+        if len(asked) > 1:
+            raise StoreUnavailable("away")
+        return lease(*given)
+
+    world.outcome = lambda dest: (gate.wait(20), Sent(True, "200"))[1] if dest == "crm" else Sent(True, "200")
+    world.submit("plain", "email=a%40x.co")
+    monkeypatch.setattr(world.store, "lease", away)
+    threading.Timer(0.3, gate.set).start()
+    with pytest.raises(StoreUnavailable):
+        world.runtime.deliverer.drain()
+    assert {(row["dest"], row["state"]) for row in world.rows("outbox")} == {("mail", "done"), ("crm", "done")}
 
 
 def test_no_drain_begins_when_its_time_is_over(world: World) -> None:

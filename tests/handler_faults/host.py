@@ -28,7 +28,7 @@ from typing import Any
 from magnetgen.forms import asgi, failpoint, handler, log, mail, runtime, tokens, webhooks
 from magnetgen.forms.http import Context, Response
 from magnetgen.forms.mail import Sent
-from magnetgen.forms.outbox import Deliverer
+from magnetgen.forms.outbox import Batch, Deliverer
 from magnetgen.forms.records import Decide, Delivery, Load, Snapshot
 from magnetgen.forms.store import Store, schema, sqlite
 
@@ -123,9 +123,9 @@ def one_worker() -> None:
     """All destinations wait for each other."""
     real, lock = Deliverer._send_all, threading.Lock()
 
-    def send_all(self: Deliverer, dest: str, until: float, hastened: dict[str, float]) -> dict[str, int]:
+    def send_all(self: Deliverer, dest: str, batch: Batch, until: float, hastened: dict[str, float]) -> dict[str, int]:
         with lock:
-            return real(self, dest, until, hastened)
+            return real(self, dest, batch, until, hastened)
 
     Deliverer._send_all = send_all  # type: ignore[method-assign]
 

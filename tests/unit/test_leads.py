@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -533,3 +534,17 @@ def fill(lab: Lab, number: int, form: str = "plain") -> None:
             ),
         )
     connection.close()
+
+
+def test_the_page_is_of_the_store_that_the_handler_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    program = SimpleNamespace(open_inbox=lambda site, store, port, browser: asked.append(store))
+    monkeypatch.setattr("magnetgen.cli._serving", lambda work: work(program))
+    monkeypatch.delenv("MAGNETGEN_STORE", raising=False)
+    (tmp_path / ".magnetgen").mkdir()
+    (tmp_path / ".magnetgen" / "secrets").write_text("MAGNETGEN_STORE=postgresql://lab@db/lab\n")
+    opening = ["leads", "open", "--site", str(tmp_path)]
+    assert CliRunner().invoke(cli, opening).exit_code == 0 and asked == ["postgresql://lab@db/lab"]
+    (tmp_path / ".magnetgen" / "secrets").write_text("nonsense\n")
+    done = CliRunner().invoke(cli, opening)
+    assert done.exit_code == 2 and "expected MAGNETGEN_NAME=value" in done.output

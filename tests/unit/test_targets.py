@@ -383,7 +383,7 @@ def test_a_persons_file_is_made_once(site: Site, target: str, name: str) -> None
 CHANGES = [
     ("netlify", 'publish = "public"', 'publish = "dist"', "build.publish", "error"),
     ("netlify", 'directory = ".magnetgen/bundle/netlify/functions"', 'directory = "functions"', "functions.directory", "error"),
-    ("netlify", "magnetgen build --target netlify --base-url $URL\"", "magnetgen build\"", "build.command", "warning"),
+    ("netlify", "magnetgen build --target netlify ${URL:+--base-url $URL}\"", "magnetgen build\"", "build.command", "warning"),
     ("cloudflare", 'directory = "public"', 'directory = "dist"', "assets.directory", "error"),
     ("cloudflare", 'not_found_handling = "404-page"', 'not_found_handling = "none"', "assets.not_found_handling", "warning"),
     ("cloudflare", 'main = ".magnetgen/bundle/cloudflare/worker.mjs"', 'main = "src/index.js"', "main", "error"),

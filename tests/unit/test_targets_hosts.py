@@ -87,7 +87,7 @@ def test_netlify_reads_its_files(site: Site) -> None:
     root = site.root.resolve()
     assert found["build"]["publish"] == str(root / "public")
     assert found["functions"] == str(root / ".magnetgen/bundle/netlify/functions")
-    assert found["build"]["command"].endswith("magnetgen build --target netlify --base-url $URL")
+    assert found["build"]["command"].endswith("magnetgen build --target netlify ${URL:+--base-url $URL}")
     alone = found["alone"]
     assert alone["headers"]["errors"] == alone["redirects"]["errors"] == []
     assert [(r["from"], r["to"], r["status"]) for r in alone["redirects"]["redirects"]] == [

@@ -338,7 +338,7 @@ def test_the_policy_is_a_parameter(ready: Site) -> None:
 CHANGES = [
     ("Handler: lambda_function.handler", "Handler: app.main", "Handler", "error"),
     ("Runtime: python3.13", "Runtime: python3.12", "Runtime", "error"),
-    ("PathPattern: /api/*", "PathPattern: /leads/*", "/api/*", "error"),
+    ("PathPattern: /api/*", "PathPattern: /leads/*", "/api/*", "warning"),
     ("rate(1 minute)", "rate(1 hour)", "ScheduleExpression", "warning"),
     ("          MAGNETGEN_STORE: ", "          MAGNETGEN_STOER: ", "MAGNETGEN_STORE", "warning"),
     ("  ContentSecurityPolicy:\n    Type", "  Policy:\n    Type", "ContentSecurityPolicy", "warning"),

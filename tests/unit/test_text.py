@@ -149,7 +149,7 @@ def test_a_long_list_is_shortened() -> None:
 
 @pytest.mark.parametrize(("title", "name"), [
     ("Lead Lab", "lead-lab"), ("Über Leads", "uber-leads"), ("Straße", "strasse"), ("リード", "site"), ("10x Growth", "site-10x-growth"),
-    ("", "site"), ("x" * 60, "x" * 40), ("Notes on lead generation for small teams", "notes-on-lead-generation-for-small-teams"),
+    ("Don\u2019t Panic", "don-t-panic"), ("Lead\u2014Lab", "lead-lab"), ("", "site"), ("x" * 60, "x" * 40), ("Notes on lead generation for small teams", "notes-on-lead-generation-for-small-teams"),
 ])  # fmt: skip
 def test_a_name_that_every_host_takes(title: str, name: str) -> None:
     assert text.host_name(title) == name

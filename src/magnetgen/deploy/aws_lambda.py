@@ -51,9 +51,9 @@ def steps(job: Job) -> Iterator[Step]:
     if aws_assets.waiting(job):
         yield Step("large assets", lambda: aws_assets.upload(job))
     yield Step("files", lambda: upload_files(job))
+    yield Step("caches", lambda: invalidate(job))
     if "policy" in job.known:
         yield Step("policy", lambda: narrow_policy(job))
-    yield Step("caches", lambda: invalidate(job))
 
 
 def logged_in(job: Job) -> str:
@@ -174,8 +174,9 @@ def upload_code(job: Job) -> str:
     archive = job.bundle / "function.zip"
     if not archive.is_file():
         raise DeployFault(f"{archive.name} is missing", "magnetgen build --target lambda --clean", BROKEN)
-    bucket = settings(job).code_bucket or _code_bucket(job)
-    owner = ("--expected-bucket-owner", job.known["account"]) if "account" in job.known else ()
+    own = settings(job).code_bucket
+    bucket = own or _code_bucket(job)
+    owner = ("--expected-bucket-owner", job.known["account"]) if "account" in job.known and not own else ()
     key = f"{settings(job).name}/{sha256(archive.read_bytes()).hexdigest()[:32]}.zip"
     job.known["code"] = (bucket, key)
     if ask(job, "s3api", "head-bucket", "--bucket", bucket, *owner).code:
@@ -206,8 +207,13 @@ def deploy_stack(job: Job) -> str:
     given = aws_stack.parameters(job)
     before = aws_stack.named(aws_stack.present(job) or {}, "Parameter").get(POLICY, "")
     both = policy.joined(before, given[POLICY])
-    if before not in ("", given[POLICY]) and len(both) <= POLICY_MAX:
-        job.known["policy"] = given
+    if before not in ("", given[POLICY]):
+        if len(both) <= POLICY_MAX:
+            job.known["policy"] = given
+        else:
+            job.warn(
+                "the old pages' policy and the new one are too long together: until the new pages are there, parts of the old ones may not load"
+            )
     if not aws_stack.change(job, {**given, POLICY: both if "policy" in job.known else given[POLICY]}):
         return "not changed: this is a rehearsal"
     host = aws_stack.outputs(job).get("Address", "")
@@ -217,8 +223,9 @@ def deploy_stack(job: Job) -> str:
 
 
 def narrow_policy(job: Job) -> str:
-    """The old pages are gone: what only they needed is allowed no more."""
-    aws_stack.change(job, job.known["policy"])
+    """The old pages are gone, from caches too: what only they needed is allowed no more."""
+    if not aws_stack.change(job, job.known["policy"]):
+        return "not changed: this is a rehearsal"
     return "allows what these pages need, and no more what those before needed"
 
 

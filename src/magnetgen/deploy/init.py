@@ -38,8 +38,7 @@ def write(job: Job) -> int:
     target = job.wishes.target
     if target != "selfhost":
         job.show.say(_workflow(job))
-        if _once(job, Path(starters.REQUIREMENTS), starters.requirements(), 0o644):
-            job.show.say(f"Wrote {starters.REQUIREMENTS}: what the workflow installs.")
+        job.show.say(_requirements(job))
     is_new = not (job.root / netlify.CONFIG).exists()
     build(job)
     job.show.say("Built, with the files that the host needs.")
@@ -76,6 +75,17 @@ def _workflow(job: Job) -> str:
     return "\n".join(
         [f"{shown} is there already, and differs: it is left as it is.", *(f"    {line}" for line in lines)]
     )
+
+
+def _requirements(job: Job) -> str:
+    """Write what the workflow installs, once."""
+    if _once(job, Path(starters.REQUIREMENTS), starters.requirements(), 0o644):
+        return f"Wrote {starters.REQUIREMENTS}: what such a workflow installs."
+    text = (job.root / starters.REQUIREMENTS).read_text("utf-8", "replace")
+    if "magnetgen" in text:
+        return f"{starters.REQUIREMENTS} is there already."
+    line = starters.requirements().splitlines()[-1]
+    return f"{starters.REQUIREMENTS} is there already, without magnetgen: add a line, {line}"
 
 
 def _repository(job: Job) -> tuple[Path, str]:

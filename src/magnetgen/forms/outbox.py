@@ -90,21 +90,27 @@ class Deliverer:
         done = {"sent": 0, "failed": 0}
         until, hastened = self.clock() + seconds, dict[str, float]()
         with self._lock:
-            running = dict(self._running)
-        while True:
-            running |= self.start(until, hastened)
-            if not running:
-                return done
-            # Whichever has sent its batch may have more that is due: none waits for one that hangs.
-            ended, _ = wait(running, _patience(until - self.clock()), FIRST_COMPLETED)
-            if not ended:
-                self._give_back(running.values())
-                ended, _ = wait(running)
-            for future in ended:
-                del running[future]
-                if not future.cancelled():
-                    for name, count in future.result().items():
-                        done[name] += count
+            before = dict(self._running)  # by others, who count it
+        running: Running = {}
+        try:
+            while True:
+                running |= self.start(until, hastened)
+                if not (running or before):
+                    return done
+                # Whichever has sent its batch may have more that is due: none waits for one that hangs.
+                ended, _ = wait([*running, *before], _patience(until - self.clock()), FIRST_COMPLETED)
+                if not ended:
+                    self._give_back([*running.values(), *before.values()])
+                    ended, _ = wait([*running, *before])
+                for future in ended:
+                    before.pop(future, None)
+                    if running.pop(future, None):
+                        for name, count in future.result().items():
+                            done[name] += count
+        finally:
+            # A platform may freeze whoever leaves: what was sent would not be marked, and be sent again.
+            self._give_back(running.values())
+            wait(running)
 
     def wait(self, running: Running, seconds: float) -> None:
         """Wait for what was begun, for so long at most, and give back what has not been begun by then.
@@ -131,10 +137,16 @@ class Deliverer:
             groups: dict[str, Batch] = {}
             for delivery in taken:
                 groups.setdefault(delivery.dest, Batch(deque(), ms)).left.append(delivery)
-            self._batches |= groups
             until = min(until, now + LEASE_SECONDS - LEASE_MARGIN)
-            begun = {self._pool.submit(self._send_all, dest, until, hastened): dest for dest in groups}
-            self._running |= begun
+            begun: Running = {}
+            for dest, batch in groups.items():
+                self._batches[dest] = batch
+                try:
+                    future = self._pool.submit(self._send_all, dest, batch, until, hastened)
+                except RuntimeError:  # no thread can be had: the leases run out
+                    del self._batches[dest]
+                    break
+                begun[future] = self._running[future] = dest
         for future in begun:
             future.add_done_callback(lambda future: self._running.pop(future, None))
         return begun
@@ -161,8 +173,8 @@ class Deliverer:
         owners = {dest for form in self.composer.site.forms.values() for dest in form.spec.notify if ":" in dest}
         return {"mail", *owners}
 
-    def _send_all(self, dest: str, until: float, hastened: dict[str, float]) -> dict[str, int]:
-        done, left = {"sent": 0, "failed": 0}, self._batches[dest].left
+    def _send_all(self, dest: str, batch: Batch, until: float, hastened: dict[str, float]) -> dict[str, int]:
+        done, left = {"sent": 0, "failed": 0}, batch.left
         try:
             while left and not self._stopped and self.clock() <= until:
                 try:
@@ -262,7 +274,7 @@ class Deliverer:
             self._stopped = True
             dests = list(self._batches)
         self._give_back(dests)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True)  # those whose turn had not come find nothing left
 
 
 def _patience(seconds: float) -> float | None:

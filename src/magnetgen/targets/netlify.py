@@ -33,8 +33,16 @@ def _make(site: Site, report: Report) -> Product:
     return Product(
         files,
         _bundle(site, api, report) if api else {},
-        {CONFIG: _config(site, api), starters.REQUIREMENTS: starters.requirements()},
+        _starters(site, api),
     )
+
+
+def _starters(site: Site, api: str | None) -> dict[str, str]:
+    """What the settings that are made here name, too; settings of one's own may install otherwise."""
+    made = {CONFIG: _config(site, api)}
+    if not (site.root / CONFIG).exists():
+        made[starters.REQUIREMENTS] = starters.requirements()
+    return made
 
 
 def redirects(found: tuple[Redirect, ...]) -> bytes:
@@ -71,7 +79,7 @@ def _config(site: Site, api: str | None) -> str:
         f"{starters.NOTE}\n"
         "[build]\n"
         "  # $URL is the site's main address there: so that a copy of this site is built for its own.\n"
-        f'  command = {build} --base-url $URL"\n'
+        f'  command = {build} ${{URL:+--base-url $URL}}"\n'
         f"  publish = {json.dumps(starters.folder(site))}\n"
         f"{functions}"
         "\n[build.environment]\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -105,12 +106,7 @@ def faults(site: Site, api: str | None, stored: bool) -> Iterator[Diagnostic]:
         hint = "add them, each from the secret, as the others are"
         message = f"the function does not get {', '.join(missing)}"
         yield warning("target-file-differs", message, CONFIG, _span(known or mine), hint)
-    distribution = _distribution(resources)
-    patterns = [_text(_at(one, "PathPattern")) for one in _sequence(_at(distribution, "CacheBehaviors"))]
-    if distribution and f"{api}/*" not in patterns:
-        hint = f"let one of them lead to the handler, or delete {CONFIG} to have it made anew: its forms reach nobody"
-        message = f"no cache behaviour has the path {api}/*, where the handler answers"
-        yield error("target-file-differs", message, CONFIG, _span(distribution), hint)
+    yield from _route_faults(resources, api)
     if stored:
         yield from _bucket_faults(root, mine, known)
     schedules = ("rate(1 minute)", "cron(* * * * ? *)")
@@ -154,9 +150,21 @@ def _sequence(node: yaml.Node | None) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _distribution(resources: yaml.Node | None) -> yaml.Node | None:
-    found = (n for n in _children(resources) if _text(_at(n, "Type")) == "AWS::CloudFront::Distribution")
-    return _at(next(found, None), "Properties", "DistributionConfig")
+def _route_faults(resources: yaml.Node | None, api: str) -> Iterator[Diagnostic]:
+    """Whether CloudFront leads the forms to the handler, as far as the template says it in plain words."""
+    distributions = [
+        _at(node, "Properties", "DistributionConfig")
+        for node in _children(resources)
+        if _text(_at(node, "Type")) == "AWS::CloudFront::Distribution"
+    ]
+    behaviours = [one for node in distributions for one in _sequence(_at(node, "CacheBehaviors"))]
+    patterns = [_text(_at(one, "PathPattern")) for one in behaviours]
+    if not behaviours or None in patterns:
+        return
+    if not any(fnmatchcase(f"{api}/forms", f"/{str(pattern).lstrip('/')}") for pattern in patterns):
+        hint = "let the one that leads to the handler have it, unless another way does: the forms reach nobody else"
+        message = f"no cache behaviour has the path {api}/*, where the handler answers"
+        yield warning("target-file-differs", message, CONFIG, _span(_at(behaviours[0], "PathPattern")), hint)
 
 
 def _at(node: yaml.Node | None, *path: str) -> yaml.Node | None:

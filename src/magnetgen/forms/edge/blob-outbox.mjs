@@ -82,11 +82,15 @@ export class Outbox {
   }
 
   async #take({ log, found, picked }, turn) {
-    const taken = await this.update(log, (_, tables) => {
+    const taking = this.update(log, (_, tables) => {
       const open = new Set(turn.open(tables).map((row) => row.id));
       const ids = picked.map((row) => row.id).filter((id) => open.has(id));
       return { result: rows.take(tables, turn.owner, turn.now, turn.seconds, ids), now: turn.now };
     }, found);
+    const taken = await taking.catch((error) => {
+      turn.release(picked);
+      throw error;
+    });
     const mine = new Set(taken.map((delivery) => delivery.id));
     turn.release(picked.filter((row) => !mine.has(row.id)));
     for (const delivery of taken) this.#homes.set(delivery.id, log);
