@@ -125,7 +125,10 @@ def test_a_worker_that_is_killed_again_and_again_keeps_each_acknowledged_lead_on
         try:
             visits = [pool.submit(visit, host, visitor) for visitor in range(VISITORS)]
             for _ in range(6):
-                time.sleep(random.uniform(0.3, 1.2))
+                enough = len(taken) + 12
+                while len(taken) < enough and time.monotonic() < ends:
+                    time.sleep(0.02)
+                time.sleep(random.uniform(0, 0.3))
                 host.kill()
                 host.start()
         finally:

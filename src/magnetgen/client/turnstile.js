@@ -9,14 +9,16 @@ solvers.turnstile=form=>{
       if(looking||me.ready())return;
       if(value())try{turnstile.reset(form.querySelector(".cf-turnstile"));}catch{}
       me.done=new Promise(then=>{
-        let turns=0,look=()=>{
+        // An answer that is sent between two looks has ended this search, too.
+        let turns=0,was=sent,look=()=>{
+          if(sent!=was)return then();
           looking=!me.ready()&&turns++<150;
           looking?setTimeout(look,100):then();
         };
         look();
       });
     },
-    spent(){sent=value();}
+    spent(){sent=value();looking=0;}
   };
   return me;
 };
