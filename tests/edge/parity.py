@@ -170,7 +170,7 @@ def _simpler(best: Difference, differs: Callable[[Sequence[Step]], Difference | 
 def _smaller(ask: Ask) -> Iterator[Callable[[Ask], Ask]]:
     for name, _ in ask.headers:
         yield partial(Ask.with_header, name=name, value=None)
-    for piece in ask.body.split(b"&") if b"&" in ask.body else ():
+    for piece in ask.body.split(b"&") if 0 < ask.body.count(b"&") < SHRINKS else ():
         yield partial(_without, piece=piece)
     yield lambda at: replace(at, chunked=False)
 
