@@ -41,7 +41,7 @@ lint: $(VENV)/.stamp-test ## Ruff and mypy
 # A tool that is missing is a failure here, never a skipped test. The order of the files is that of tests/conftest.py. One
 # process more than there are cores: most of what takes long waits for a browser or a server now and then.
 pytest: setup ## Only the tests; ARGS="-k word" chooses among them
-	REQUIRE_TOOLS=1 $(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
+	REQUIRE_TOOLS=1 $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 golden: $(VENV)/.stamp-test ## Write the golden trees anew
 	$(BIN)/python tests/golden/update.py

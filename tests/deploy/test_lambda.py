@@ -209,9 +209,8 @@ def test_the_object_is_fetched_by_the_address_that_the_function_signs(cloud: Clo
     address = f"{cloud.env['AWS_ENDPOINT_URL']}{where.path}?{where.query}"
     request = urllib.request.Request(address, headers={"Host": where.hostname or ""})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        assert (
-            answer.read() == data
-        )  # with which headers, moto does not decide by the address: see tests/forms/test_s3.py
+        # With which headers, moto does not decide by the address: see tests/forms/test_s3.py.
+        assert answer.read() == data
 
 
 def test_a_secret_that_lacks_a_key(cloud: Cloud) -> None:

@@ -145,6 +145,7 @@ class Deliverer:
                     future = self._pool.submit(self._send_all, dest, batch, until, hastened)
                 except RuntimeError:  # no thread can be had: the leases run out
                     del self._batches[dest]
+                    log.event("outbox_unavailable", dest=_shown(dest))
                     break
                 begun[future] = self._running[future] = dest
         for future in begun:
