@@ -1,7 +1,7 @@
 #!/bin/sh
 # Get from Debian's packages what is not there.
 #   setup-test.sh python [INTERPRETER]   a Python that can make virtual environments
-#   setup-test.sh tools                  what the tests drive: Chromium, Java, Node, PostgreSQL, nginx, Caddy
+#   setup-test.sh tools                  what the tests drive: Chromium, Java, Node, PostgreSQL, nginx, Caddy, poppler
 # As root the packages are installed, otherwise they are named.
 set -eu
 
@@ -68,6 +68,8 @@ tools() {
     has nginx || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
     has caddy || missing="$missing caddy"
     has openssl || missing="$missing openssl"
+    # Books are read back by a PDF reader.
+    has pdftotext || missing="$missing poppler-utils"
     # systemd's checks of a unit run without systemd.
     has systemd-analyze || missing="$missing systemd"
     # shellcheck disable=SC2086

@@ -27,7 +27,7 @@ ROWS = {
     "links": 9,
     "capture": 10, "seo": 10,
     "body": 11, "check": 11, "keys": 11,
-    "mails": 12, "render": 12,
+    "magnets": 12, "mails": 12, "render": 12,
     "assets": 13, "bundle": 13, "targets": 13,
     "build": 14,
     "leads": 15, "preview": 15,
