@@ -16,6 +16,7 @@ import click
 from magnetgen.cli import cli
 from magnetgen.config import SiteConfig
 from magnetgen.frontmatter import FormMeta, MailMeta, PageMeta
+from magnetgen.magnetmeta import MagnetMeta
 from magnetgen.schema import Strict, json_schema
 
 TARGET = Path(__file__).parent / "reference.md"
@@ -34,6 +35,7 @@ PARTS: tuple[tuple[str, str, type[Strict]], ...] = (
     ("Front matter of a page", "Between the `---` lines of `content/**/*.md`, and `values` of `defaults`.", PageMeta),
     ("Front matter of a form", "Between the `---` lines of `content/forms/NAME.md`, and `form:` of a page.", FormMeta),
     ("Front matter of a mail", "Between the `---` lines of `content/emails/NAME.md`.", MailMeta),
+    ("Front matter of a magnet", "Between the `---` lines of `content/magnets/NAME.md`.", MagnetMeta),
 )
 
 Schema = dict[str, Any]

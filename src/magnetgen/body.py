@@ -21,6 +21,8 @@ from magnetgen.text import is_absolute
 from magnetgen.theme import Theme
 from magnetgen.views import CtaView
 
+PICTURE_SIZES = "(max-width: 40rem) 90vw, 22rem"
+"""How wide a picture of several sizes stands in a page: beside words, or as wide as a small screen."""
 _MARKDOWN_IMAGE = re.compile(r'<img (?:src="[^"]*" alt="([^"]*)"|alt="([^"]*)" src="[^"]*")(?: title="([^"]*)")?>')
 
 
@@ -54,8 +56,7 @@ class Body:
 
     def text(self, page: Page, found: list[Diagnostic], own_form: str | None) -> Text:
         """The text of a page's file. `own_form`: the form that ends the page. Faults are added to `found`."""
-        image = page.image if page.repeats_image else None
-        frag = self._reader.body(page.source, image)
+        frag = self._reader.body(page)
         text = Text("", frag.headings, [], [own_form] if own_form else [], page.source)
         text.shown += self._embedded(frag, ())
         text.html = self._resolve(page, frag, text, found, (), eager=page.image is None)
@@ -95,17 +96,17 @@ class Body:
                 name = ref.target[6:]
                 block = self._plan.blocks.get(name)
                 if block and name not in inside:
-                    yield from self._embedded(self._reader.body(block.source), (*inside, name))
+                    yield from self._embedded(self._reader.body(block), (*inside, name))
 
     def _resolve(
         self, page: Page, frag: Fragment, text: Text, found: list[Diagnostic], inside: tuple[str, ...], eager: bool
     ) -> str:
-        targets = dict.fromkeys((ref.kind, ref.target) for ref in frag.refs if not _embeds(ref))
+        targets = dict.fromkeys((ref.kind, ref.target) for ref in frag.refs if not embeds(ref))
         found += self._links.faults(page, targets, text.shown)
         changes = []
         for ref in frag.refs:
-            if _embeds(ref):
-                start, end, before, behind = _paragraph_around(frag.html, ref)
+            if embeds(ref):
+                start, end, before, behind = paragraph_around(frag.html, ref)
                 changes.append((start, end, before + self._embed(page, ref, text, found, inside) + behind))
             elif ref.kind == "image":
                 changes.append(self._image(page, frag.html, ref, found, eager))
@@ -125,7 +126,8 @@ class Body:
             before, behind = markup[ref.tag_start : ref.start], markup[ref.end : ref.tag_end].rstrip("/> ")
             return ref.tag_start, ref.tag_end, f"{before}{html.escape(address.url)}{behind}{_size(address.media, tag)}>"
         title = f' title="{plain[3]}"' if plain[3] else ""
-        return ref.tag_start, ref.tag_end, _image_tag(address.url, alt, title, address.media, eager)
+        sizes = srcset(self._plan, address.media) if address.media else ""
+        return ref.tag_start, ref.tag_end, _image_tag(address.url, alt, title, address.media, eager, sizes)
 
     def _image_faults(self, page: Page, target: str, alt: str, tag: str) -> Iterable[Diagnostic]:
         if is_absolute(target) and not target.startswith(("data:", self._plan.config.base_url)):
@@ -156,7 +158,7 @@ class Body:
             return ""
         if scheme == "block":
             block = self._plan.blocks[name]
-            frag = self._reader.body(block.source, id_prefix=f"{name}-")
+            frag = self._reader.body(block, id_prefix=f"{name}-")
             return self._resolve(block, frag, text, found, (*inside, name), eager=False)
         if scheme == "cta":
             cta = self.cta(name)
@@ -180,7 +182,7 @@ def absolute(markup: str, origin: str, url: str) -> str:
     return re.sub(r"<[a-zA-Z][^<>]*>", fix, markup)
 
 
-def _embeds(ref: Ref) -> bool:
+def embeds(ref: Ref) -> bool:
     return ref.kind == "image" and ref.target.startswith(("form:", "block:", "cta:"))
 
 
@@ -188,7 +190,7 @@ def placeholder(number: int) -> str:
     return f'<{EMBED} id="{number}"></{EMBED}>'
 
 
-def _paragraph_around(markup: str, ref: Ref) -> tuple[int, int, str, str]:
+def paragraph_around(markup: str, ref: Ref) -> tuple[int, int, str, str]:
     """What an embed takes the place of, and what goes before and behind it: a form inside `<p>` is not valid."""
     start, end = ref.tag_start, ref.tag_end
     opened = markup.rfind("<p>", 0, start)
@@ -200,11 +202,19 @@ def _paragraph_around(markup: str, ref: Ref) -> tuple[int, int, str, str]:
     return opened if first else start, closed + 4 if last else end, "" if first else "</p>", "" if last else "<p>"
 
 
-def _image_tag(url: str, alt: str, title: str, media: MediaFile | None, eager: bool) -> str:
+def srcset(plan: Plan, media: MediaFile) -> str:
+    """The sizes that there are of a picture, for a browser to choose from; empty where there is one."""
+    if not media.smaller:
+        return ""
+    return ", ".join(f"{plan.url(file.path)} {file.width}w" for file in (*media.smaller, media))
+
+
+def _image_tag(url: str, alt: str, title: str, media: MediaFile | None, eager: bool, sizes: str) -> str:
     """`alt` and `title` are escaped already, as Markdown left them."""
     size = _size(media, "")
     load = "" if eager else ' loading="lazy" decoding="async"'
-    return f'<img src="{html.escape(url)}" alt="{alt}"{title}{size}{load}>'
+    choice = f' srcset="{html.escape(sizes)}" sizes="{PICTURE_SIZES}"' if sizes else ""
+    return f'<img src="{html.escape(url)}"{choice} alt="{alt}"{title}{size}{load}>'
 
 
 def _size(media: MediaFile | None, tag: str) -> str:

@@ -15,7 +15,9 @@ from magnetgen import (
     bundle,
     cache,
     config,
+    funnel,
     jobs,
+    magnets,
     mails,
     markdown,
     media,
@@ -72,9 +74,11 @@ def build(root: Path, options: Options, progress: Progress = lambda *_: None) ->
     def keep(done: Run) -> None:
         _write_forms(root, done.forms)
         kept = hosting.write(root, options.target, done.product)
+        magnets.sweep(root)
         site = done.renderer.plan
+        private = (asset.file for gift in site.gifts.values() for asset in gift.assets)
         manifest = output.manifest_path(root, Path(done.result.out)).relative_to(root).as_posix()
-        state.save(done.result, done.found, done.listed, Validity(site.since, site.until), (manifest, *kept))
+        state.save(done.result, done.found, done.listed, Validity(site.since, site.until), (manifest, *kept, *private))
 
     result = run(root, options, state.out, state.now(), keep, progress=progress)
     return msgspec.structs.replace(result, seconds=time.perf_counter() - started)
@@ -124,7 +128,8 @@ def _run(
         parsed = _parse(root, settings, found, options, memos, progress)
         files = _inspect(root, found, options, memos, report, progress)
         publish = plan.Publish(now, options.drafts, options.future)
-        site = plan.make(root, settings, parsed, files, publish, report)
+        site = plan.make(root, settings, funnel.completed(parsed, looks.words), files, publish, report)
+        magnets.make(site, looks, report, options.clean)
         jobs.assign(site, report)
         target = targets.find(options.target) if options.target else None
         redirects = hosting.prepare(site, target) if target else ()
@@ -136,6 +141,7 @@ def _run(
         stage.discard()
         try:
             made = _make(renderer, stage, manifest, options, report, progress)
+            report.extend(magnets.leaks(site, stage, made))
             forms = b"" if report.fails(options.strict) else bundle.forms_json(renderer, letters)
             product = targets.Product()
             if target and forms:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
 from magnetgen.capture import handler_url
 from magnetgen.forms import contract
 from magnetgen.mails import Compiled
+from magnetgen.model import Gift, Magnet
 from magnetgen.plan import Form, Plan
 from magnetgen.render import Renderer
 
@@ -38,6 +38,7 @@ def forms_json(renderer: Renderer, mails: Compiled) -> bytes:
         "origins": [plan.config.origin],
         "forms": {name: _form(renderer, form) for name, form in sorted(plan.forms.items())},
         "assets": _assets(plan),
+        **({"magnets": given} if (given := _magnets(plan)) else {}),
         "mails": mails,
         "pages": renderer.messages(),
         "words": {code: renderer.theme.words[word] for code, word in _HANDLER_WORDS.items()},
@@ -54,16 +55,33 @@ def _form(renderer: Renderer, form: Form) -> dict[str, Any]:
 
 
 def _assets(plan: Plan) -> dict[str, Any]:
-    """Files in content/magnets/ that a form hands out as they are."""
-    wanted = {form.spec.magnet for form in plan.forms.values() if form.spec.magnet}
-    found = {}
-    for name in sorted(wanted):
-        source = plan.magnets.get(name)
-        file = plan.media.get(source) if source else None
-        if source and file:
-            digest = sha256((plan.root / source).read_bytes()).hexdigest()
-            found[name] = {"file": source, "name": source.rsplit("/", 1)[1], "size": file.size, "sha256": digest}
-    return found
+    """Files that forms hand out, by their ids."""
+    found = [asset for gift in plan.gifts.values() for asset in gift.assets]
+    return {
+        asset.id: {"file": asset.file, "name": asset.name, "size": asset.size, "sha256": asset.sha256}
+        for asset in sorted(found, key=lambda asset: asset.id)
+    }
+
+
+def _magnets(plan: Plan) -> dict[str, Any]:
+    """What forms hand out, by name; a file that is given as it is needs no word more than `assets` has."""
+    found = {name: (plan.magnets[name], gift) for name, gift in sorted(plan.gifts.items())}
+    return {name: _magnet(magnet, gift) for name, (magnet, gift) in found.items() if magnet.is_written}
+
+
+def _magnet(magnet: Magnet, gift: Gift) -> dict[str, Any]:
+    entry = {
+        "kind": magnet.kind,
+        "title": magnet.title,
+        "valid_for": magnet.valid_for,
+        "assets": [asset.id for asset in gift.assets],
+        "code": magnet.code,
+        "codes": list(gift.codes),
+        "url": magnet.url,
+        "label": magnet.label,
+        "holes": gift.holes,
+    }
+    return _without_empty(entry)
 
 
 def _absolute(plan: Plan, url: str) -> str:

@@ -13,7 +13,7 @@ from magnetgen.forms import contract
 from magnetgen.links import Links
 from magnetgen.plan import Form, Plan
 from magnetgen.theme import Theme
-from magnetgen.views import ChallengeView, ConsentView, DownloadView, FieldView, FormView, OptionView
+from magnetgen.views import ChallengeView, ConsentView, DownloadView, FieldView, FormView, LinkView, OptionView
 
 TURNSTILE_SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js"
 _SCRIPT_WORDS = {
@@ -32,7 +32,7 @@ class Capture:
     """Makes FormViews of one site; the same form at the same anchor only once."""
 
     def __init__(self, plan: Plan, theme: Theme, links: Links) -> None:
-        self._plan = plan
+        self._plan, self._theme = plan, theme
         self._links = links
         self._words = json.dumps({key: theme.words[word] for key, word in _SCRIPT_WORDS.items()}, ensure_ascii=False)
         self.view = cache(self._view)
@@ -63,14 +63,28 @@ class Capture:
         return bool(spec.magnet) and self._plan.config.handler.provider == "magnetgen"
 
     @cached_property
-    def thanks_paths(self) -> frozenset[str]:
-        """Pages of the site that are thank-you pages on which something is handed out."""
-        forms = (form.spec for form in self._plan.forms.values())
-        given = (spec.thanks for spec in forms if self.gives(spec) and not spec.double_opt_in)
-        return frozenset(thanks.partition("#")[0] for thanks in given if thanks)
+    def thanks(self) -> dict[str, contract.FormSpec]:
+        """Pages of the site that are thank-you pages on which something is handed out, by path."""
+        forms = (form.spec for form in self._plan.forms.values() if form.spec.thanks)
+        return {spec.thanks.partition("#")[0]: spec for spec in forms if self.gives(spec) and not spec.double_opt_in}
 
-    def download(self) -> DownloadView:
-        return DownloadView(handler_url(self._plan) + "/download/", Markup(client.script("download")))
+    def download(self, spec: contract.FormSpec) -> DownloadView:
+        """The place for what a form gives."""
+        words, magnet = self._theme.words, self._plan.magnets.get(spec.magnet)
+        what = magnet.gives if magnet else "file"
+        formats = [("", words["download"] if what == "file" else words[f"download_{what}"])]
+        if magnet:
+            formats += [(f"/{name}", words[f"download_{name}"]) for name in magnet.formats[1:]]
+        gift = self._plan.gifts.get(spec.magnet)
+        calendars = (("google_url", "calendar_google"), ("outlook_url", "calendar_outlook"))
+        links = [LinkView(words[word], gift.holes[hole]) for hole, word in calendars if gift and hole in gift.holes]
+        return DownloadView(
+            base=handler_url(self._plan) + "/download/",
+            script=Markup(client.script("download")),
+            note=words["download_note"].replace("{life}", self._theme.life(magnet.valid_for if magnet else 0)),
+            formats=tuple(formats),
+            links=tuple(links),
+        )
 
     def scripts(self, names: Iterable[str]) -> tuple[Markup, tuple[str, ...]]:
         """(script, addresses of scripts) that a page needs for the challenges of the forms that it shows."""

@@ -225,16 +225,23 @@ def new_site(folder: Path, title: str | None, base_url: str) -> None:
 
 
 @cli.command(short_help="Print a JSON Schema for your editor.")
-@click.argument("kind", type=click.Choice(["config", "page", "form", "mail"]), default="config")
+@click.argument("kind", type=click.Choice(["config", "page", "form", "mail", "magnet"]), default="config")
 def schema(kind: str) -> None:
-    """Print the JSON Schema of magnetgen.yaml, or of the front matter of a page, form or mail, for your editor."""
+    """Print the JSON Schema of magnetgen.yaml, or of the front matter of a page, form, mail or magnet, for your editor."""
     import json
 
     from magnetgen.config import SiteConfig
     from magnetgen.frontmatter import FormMeta, MailMeta, PageMeta
+    from magnetgen.magnetmeta import MagnetMeta
     from magnetgen.schema import Strict, json_schema
 
-    models: dict[str, type[Strict]] = {"config": SiteConfig, "page": PageMeta, "form": FormMeta, "mail": MailMeta}
+    models: dict[str, type[Strict]] = {
+        "config": SiteConfig,
+        "page": PageMeta,
+        "form": FormMeta,
+        "mail": MailMeta,
+        "magnet": MagnetMeta,
+    }
     model = models[kind]
     click.echo(json.dumps(json_schema(model), ensure_ascii=False, indent=2))
 

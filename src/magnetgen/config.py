@@ -15,7 +15,7 @@ from magnetgen import yamldoc
 from magnetgen.diagnostics import Diagnostic, Span, error
 from magnetgen.forms import recipes
 from magnetgen.frontmatter import PageMeta
-from magnetgen.schema import Author, Language, Strict, Title, faults, refuse, validate
+from magnetgen.schema import Author, Language, Strict, TimeZone, Title, faults, refuse, validate
 
 CONFIG_FILE = "magnetgen.yaml"
 DESTINATION_KINDS = ("webhook", "slack", "hubspot", "kit", "mailchimp", "brevo", "listmonk")
@@ -36,14 +36,6 @@ def _base_url(value: Any) -> Any:
             "write it whole: https://example.com or https://example.com/blog/",
         )
     return value.rstrip("/") + "/"
-
-
-def _timezone(value: Any) -> Any:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, TypeError, OSError):
-        raise refuse("timezone", f'unknown time zone "{value}"', "use a name such as UTC or Europe/Berlin") from None
-    return value
 
 
 def _theme(value: Any) -> Any:
@@ -200,7 +192,7 @@ class SiteConfig(Strict):
     """Where the site will be, absolute; a path is the prefix of every address."""
     language: Language = "en"
     """Language of the site, such as `en` or `pt-BR`; a page may have its own."""
-    timezone: Annotated[str, BeforeValidator(_timezone)] = "UTC"
+    timezone: TimeZone = "UTC"
     """Dates without offset are in it."""
     description: str = ""
     """What the site is about; on the generated home page, in the feed and in structured data."""

@@ -44,7 +44,7 @@ def _jobs(plan: Plan) -> Iterable[Job]:
         yield Job("404", "/404.html")
     yield from _form_jobs(plan)
     for file in plan.media.values():
-        if not is_magnet(file.source):
+        if file.path and not is_magnet(file.source):
             yield Job("media", file.path, file.source)
     for card in {c.path: c for c in plan.cards.values()}.values():
         yield Job("card", card.path, card.source, card.title)

@@ -126,6 +126,20 @@ class Keys:
         state.update(msgspec.msgpack.encode((site.main_menu, site.footer_menu, site.privacy_url, site.logo)))
         for form in plan.forms.values():
             state.update(msgspec.msgpack.encode((form.spec, form.home, form.next)))
+        # What they give shows on landing pages and thank-you pages, but for the files themselves.
+        for name, magnet in sorted(plan.magnets.items()):
+            holes = plan.gifts[name].holes if name in plan.gifts else {}
+            facts = (
+                name,
+                magnet.title,
+                magnet.kind,
+                magnet.gives,
+                magnet.formats,
+                magnet.valid_for,
+                magnet.start,
+                magnet.end,
+            )
+            state.update(msgspec.msgpack.encode((facts, magnet.description, holes)))
         for name, block in sorted(plan.blocks.items()):
             state.update(name.encode() + block.digest + self._refs(block))
         state.update(repr([self._links.site(cta.url).url for cta in plan.config.ctas.values()]).encode())

@@ -19,9 +19,10 @@ from magnetgen.forms.contract import FormSpec
 from magnetgen.forms.holes import HOLE, HOLES
 from magnetgen.holes import Scope, Spot, Tokens
 from magnetgen.links import Links
+from magnetgen.magnetmeta import BOOKS
 from magnetgen.mailframe import PICTURE_WIDTH, Frame
 from magnetgen.mailtext import plain_text
-from magnetgen.model import Mail, Page, Ref
+from magnetgen.model import Magnet, Mail, Page, Ref
 from magnetgen.plan import Plan
 from magnetgen.text import did_you_mean, is_absolute, listing
 from magnetgen.theme import Theme
@@ -72,6 +73,14 @@ class Mailroom:
             subject = mail.subject if mail and mail.subject else subjects[kind]
             writing = self._read(mail.source) if mail and mail.has_body else self._of_word(kind)
             out[kind] = {"subject": subject, **self._parts(writing, subject, self._scope(kind))}
+        for name, word in self._special().items():
+            if ("deliver", name) not in own or not own["deliver", name].has_body:
+                subject = self._word_subject("deliver", word)
+                writing = self._of_magnet(self._plan.magnets[self._specs[name].magnet], word)
+                out[f"deliver:{name}"] = {
+                    "subject": subject,
+                    **self._parts(writing, subject, self._scope("deliver", name)),
+                }
         for mail in self._plan.mails:
             self._check(mail)
             entry = out.setdefault(f"{mail.kind}:{mail.form}" if mail.form else mail.kind, {})
@@ -83,6 +92,21 @@ class Mailroom:
             if mail.sender:
                 entry["from"] = mail.sender
         return out
+
+    def _special(self) -> dict[str, str]:
+        """Form → the word that is its `deliver` mail, where the magnet says more than a file that is given as it is.
+
+        A mail that the site words for all forms holds for all files, too; it knows nothing of codes and meetings.
+        """
+        found = {}
+        by_site = any(mail.kind == "deliver" and not mail.form and mail.has_body for mail in self._plan.mails)
+        for name, spec in self._specs.items():
+            magnet = self._plan.magnets.get(spec.magnet)
+            if magnet and magnet.is_written:
+                word = f"deliver_{magnet.gives}"
+                if not by_site or word != "deliver_file":
+                    found[name] = word
+        return found
 
     # --- whose mail ------------------------------------------------------------------------------------------
 
@@ -136,8 +160,28 @@ class Mailroom:
         page = Page(CONFIG_FILE, "/", "mail", "", "")
         return _Writing(self._theme.words[name], page, lambda *_: self._word_place(name))
 
-    def _word_subject(self, kind: str) -> str:
-        name = f"mail_{kind}_subject"
+    def _of_magnet(self, magnet: Magnet, word: str) -> _Writing:
+        """The theme's word with what the magnet has to say: the body of one that is no book, and how long the link lives."""
+        text = "" if magnet.kind in BOOKS else places.document(self._plan.root, magnet.source).body.strip()
+        words = self._theme.words
+        filled = words[f"mail_{word}"].replace("{life}", self._theme.life(magnet.valid_for))
+        filled = filled.replace("{epub}", words["mail_deliver_epub"] if len(magnet.formats) > 1 else "")
+        label = markdown.escaped(magnet.label or magnet.url)
+        filled = filled.replace("{use}", f"**[{label}](<{magnet.url}>)**" if magnet.url else "")
+        before, _, behind = filled.partition("{text}")
+        doc = places.document(self._plan.root, magnet.source)
+        start = len(doc.body) - len(doc.body.lstrip()) - len(before)
+        whole = f"{before}{text}{behind}"
+
+        def spot(offset: int, length: int) -> places.Place:
+            if len(before) <= offset < len(before) + len(text):
+                return magnet.source, markdown.span_at(doc.body, offset + start, length, doc.body_line)
+            return self._word_place(f"mail_{word}")
+
+        return _Writing(whole, Page(magnet.source, "/", "mail", "", ""), spot)
+
+    def _word_subject(self, kind: str, word: str = "") -> str:
+        name = f"mail_{word or kind}_subject"
         subject = " ".join(self._theme.words[name].split())
         self._report.extend(self._scope(kind).faults(subject, lambda *_: self._word_place(name)))
         return subject

@@ -245,6 +245,16 @@ def _refs(tag: str, match: re.Match[str], out: str) -> Iterator[Ref]:
         yield Ref(kind, html.unescape(out[start:end]), start, end, match.start(), match.end())
 
 
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!>])")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", "~": "&#126;"}
+
+
+def escaped(words: str) -> str:
+    """A text as Markdown that means nothing but itself, to both engines, in one line."""
+    plain = _SPECIAL.sub(r"\\\1", " ".join(words.split()))
+    return "".join(_ENTITIES.get(letter, letter) for letter in plain)
+
+
 def splice(markup: str, changes: list[tuple[int, int, str]]) -> str:
     """The markup with pieces replaced: (start, end, new), in order, not overlapping."""
     if not changes:

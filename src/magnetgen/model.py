@@ -71,6 +71,7 @@ class Page(Struct, frozen=True):
 
     path: URL below the site's base, `/posts/x/`. Dates are ISO 8601 with offset; `date_ts` and `expires_ts` are
     seconds since the epoch. digest: of the file and of what the settings add to it. `anchors` are the ids in its body; `links` and `images` are the addresses as written, in order, without repetition.
+    markdown: its text, where that stands in no file; card: a picture made for social networks.
     """
 
     source: str
@@ -107,6 +108,8 @@ class Page(Struct, frozen=True):
     links: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     words: int = 0
+    markdown: str | None = None
+    card: str = ""
 
 
 class Mail(Struct, frozen=True):
@@ -118,6 +121,85 @@ class Mail(Struct, frozen=True):
     subject: str
     sender: str
     has_body: bool
+
+
+class Magnet(Struct, frozen=True):
+    """A lead magnet: what its front matter says, and its body as a page that is never published.
+
+    Moments are ISO 8601 with offset; `start_ts`, `end_ts` seconds since the epoch; valid_for: seconds, 0: as usual.
+    cover, chapters, file and codes: as written, from the file's folder. page: whether it may have one made for it.
+    """
+
+    name: str
+    kind: str
+    title: str
+    body: Page
+    subtitle: str = ""
+    description: str = ""
+    author: str = ""
+    date: str = ""
+    cover: str = ""
+    cover_alt: str = ""
+    formats: tuple[str, ...] = ()
+    paper: str = ""
+    toc: bool = False
+    chapters: tuple[str, ...] = ()
+    cta: str | None = None
+    preview: int = 0
+    inside: tuple[str, ...] = ()
+    faq: tuple[tuple[str, str], ...] = ()
+    valid_for: int = 0
+    makes_form: bool = True
+    makes_page: bool = True
+    start: str = ""
+    end: str = ""
+    start_ts: float = 0.0
+    end_ts: float = 0.0
+    timezone: str = ""
+    join_url: str = ""
+    code: str = ""
+    codes: str = ""
+    url: str = ""
+    label: str = ""
+    file: str = ""
+
+    @property
+    def source(self) -> str:
+        return self.body.source
+
+    @property
+    def gives(self) -> str:
+        """What a lead gets, as mails and pages tell it apart: file, webinar, code or link."""
+        if self.kind == "webinar":
+            return "webinar"
+        if self.code or self.codes:
+            return "code"
+        return "link" if self.url else "file"
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is Markdown of it, and not only a file that is given as it is."""
+        return self.source.endswith((".md", ".markdown"))
+
+
+class Asset(Struct, frozen=True):
+    """A file that leads receive. id: its name in forms.json; file: its path from the site's folder; name: what it is
+    saved as. size in bytes; sha256 in hexadecimal.
+    """
+
+    id: str
+    file: str
+    name: str
+    size: int
+    sha256: str
+
+
+class Gift(Struct, frozen=True):
+    """What a magnet has come to: its files, single-use codes, and what its mail can be filled with."""
+
+    assets: tuple[Asset, ...] = ()
+    codes: tuple[str, ...] = ()
+    holes: dict[str, str] = {}
 
 
 class Parsed(Struct, frozen=True):
@@ -133,12 +215,16 @@ class Parsed(Struct, frozen=True):
     page: Page | None = None
     form: FormSpec | None = None
     mail: Mail | None = None
+    magnet: Magnet | None = None
     draft: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 class MediaFile(Struct, frozen=True):
-    """A file of media/, or one beside a page. `path` is its URL below the base; width and height in CSS pixels."""
+    """A file of media/, or one beside a page. `path` is its URL below the base; width and height in CSS pixels.
+
+    smaller: the same picture in smaller sizes, for screens that need no more.
+    """
 
     source: str
     path: str
@@ -146,3 +232,4 @@ class MediaFile(Struct, frozen=True):
     size: int
     width: int | None = None
     height: int | None = None
+    smaller: tuple[MediaFile, ...] = ()

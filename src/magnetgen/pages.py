@@ -16,13 +16,14 @@ from magnetgen.diagnostics import Diagnostic, Span, error, warning
 from magnetgen.forms.contract import FORM_NAME, FormSpec
 from magnetgen.forms.holes import HOLES
 from magnetgen.frontmatter import FormMeta, MailMeta, PageMeta
+from magnetgen.magnetmeta import KINDS as MAGNET_KINDS
+from magnetgen.magnetmeta import MagnetMeta, magnet
 from magnetgen.model import Fragment, Mail, Page, Parsed
 from magnetgen.schema import validate
 from magnetgen.text import count_words, did_you_mean, listing, slug, slug_path, summary, unquote_path
 
 CONTENT = "content"
 DESCRIPTION_LENGTH = 155
-MAGNET_KINDS = ("ebook", "checklist", "guide", "template", "webinar", "discount", "trial", "file", "link")
 MAX_SLUG = 255
 """Bytes of a folder's name: the limit of every common file system."""
 
@@ -69,11 +70,19 @@ class PageReader:
                 diagnostics=found,
             )
 
-    def body(self, source: str, image: str | None = None, id_prefix: str = "") -> Fragment:
-        """The text of a file that was parsed before; a leading picture that repeats `image` is left out."""
-        text = yamldoc.body(yamldoc.decode((self.root / source).read_bytes(), source), source)
-        frag = markdown.fragment(text, self._engine, id_prefix)
-        return _without_leading_image(frag, source, image) if image else frag
+    def body(self, page: Page, id_prefix: str = "") -> Fragment:
+        """The text of a page that was parsed before; a leading picture that repeats its `image` is left out."""
+        frag = self.text(self._markdown(page), id_prefix)
+        return _without_leading_image(frag, page.source, page.image) if page.image and page.repeats_image else frag
+
+    def text(self, text: str, id_prefix: str = "") -> Fragment:
+        """A text that stands in no file."""
+        return markdown.fragment(text, self._engine, id_prefix)
+
+    def _markdown(self, page: Page) -> str:
+        if page.markdown is not None:
+            return page.markdown
+        return yamldoc.body(yamldoc.decode((self.root / page.source).read_bytes(), page.source), page.source)
 
     def _page(self, doc: yamldoc.Document, relative: str, raw: bytes) -> Parsed:
         inherited = defaults_for(self.config, relative)
@@ -160,15 +169,23 @@ class PageReader:
         return Parsed(doc.path, "block", page.path, page=page, diagnostics=tuple(doc.diagnostics))
 
     def _magnet(self, doc: yamldoc.Document, relative: str, raw: bytes) -> Parsed:
-        name = _name(relative, "magnets/", doc.path)
+        inside = relative.removeprefix("magnets/")
         kind = doc.data.get("kind")
+        # A chapter is named by its path alone, and may lie in a folder of its own.
+        name = posixpath.splitext(inside)[0] if kind == "chapter" else _name(relative, "magnets/", doc.path)
         if not isinstance(kind, str) or kind not in MAGNET_KINDS:
             missing = kind is None
             message = "a lead magnet needs its `kind`" if missing else f'a lead magnet cannot be a "{kind}"'
             hint = did_you_mean(str(kind or ""), MAGNET_KINDS) + f"Kinds: {listing(MAGNET_KINDS)}"
             place = Span(doc.line) if missing else doc.span(("kind",))
             raise yamldoc.Fault(error("magnet-kind", message, doc.path, place, hint))
-        return Parsed(doc.path, "magnet", f"magnet:{name}", diagnostics=tuple(doc.diagnostics))
+        meta = validate(MagnetMeta, doc)
+        if isinstance(meta, list):
+            raise yamldoc.Fault(*meta)
+        body = self._bare_page(doc, raw, "magnet", f"magnet:{name}", meta.title)
+        body = msgspec.structs.replace(body, lang=meta.lang or self.config.language)
+        given = magnet(meta, name, body, self._zone)
+        return Parsed(doc.path, "magnet", f"magnet:{name}", magnet=given, diagnostics=tuple(doc.diagnostics))
 
     def _email(self, doc: yamldoc.Document, relative: str, raw: bytes) -> Parsed:
         name = _name(relative, "emails/", doc.path)

@@ -17,7 +17,7 @@ from magnetgen.config import SiteConfig
 from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
-from magnetgen.model import Mail, MediaFile, Page, Parsed, Skipped
+from magnetgen.model import Gift, Magnet, Mail, MediaFile, Page, Parsed, Skipped
 from magnetgen.policy import Sources
 from magnetgen.text import fold
 from magnetgen.text import quote_path as quote
@@ -97,6 +97,8 @@ class Job(Struct, frozen=True):
 class Plan(Struct):
     """Everything that rendering needs to know beyond a page's own text.
 
+    magnets: what forms can give, by name; chapters: parts of books that nobody is given alone, by file; gifts: what
+    the magnets have come to, by name.
     page_policy: where pages carry their Content-Security-Policy themselves, what it allows besides what they need.
     """
 
@@ -111,7 +113,9 @@ class Plan(Struct):
     hidden: dict[str, str] = {}
     blocks: dict[str, Page] = {}
     forms: dict[str, Form] = {}
-    magnets: dict[str, str] = {}
+    magnets: dict[str, Magnet] = {}
+    chapters: dict[str, Magnet] = {}
+    gifts: dict[str, Gift] = {}
     mails: tuple[Mail, ...] = ()
     collections: dict[str, Listing] = {}
     tags: dict[str, Listing] = {}
@@ -120,6 +124,7 @@ class Plan(Struct):
     paths: dict[str, str] = {}
     jobs: tuple[Job, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    now: float = 0.0
     since: float | None = None
     until: float | None = None
     positions: dict[str, dict[str, int]] = {}
@@ -177,7 +182,9 @@ def make(
     plan = Plan(root, config, media={file.source: file for file in media}, preview=publish.drafts or publish.future)
     files = sorted(parsed, key=lambda p: p.source)
     plan.pages, plan.skipped = _published(files, publish, report)
+    plan.now = publish.now
     instants = [t for f in files if f.page for t in (f.page.date_ts, f.page.expires_ts) if t is not None]
+    instants += [f.magnet.end_ts for f in files if f.magnet is not None and f.magnet.end_ts]
     plan.since = max((t for t in instants if t <= publish.now), default=None)
     plan.until = min((t for t in instants if t > publish.now), default=None)
     private = (Skipped(file.source, NEVER) for file in plan.media.values() if is_magnet(file.source))
@@ -192,6 +199,7 @@ def make(
     plan.unpublished = {s.path: s.reason for s in plan.skipped}
     plan.blocks = {f.path.removeprefix("block:"): f.page for f in files if f.kind == "block" and f.page}
     plan.magnets = _magnets(files, plan.media)
+    plan.chapters = {f.source: f.magnet for f in files if f.magnet is not None and f.magnet.kind == "chapter"}
     plan.mails = tuple(f.mail for f in files if f.mail is not None)
     plan.forms = _forms(plan, files, report)
     _settle_newsletter(plan)
@@ -206,6 +214,15 @@ def make(
     plan.translations = _translations(plan.pages)
     plan.cards = _cards(plan)
     return plan
+
+
+def put(plan: Plan, pages: Iterable[Page], media: Iterable[MediaFile]) -> None:
+    """Pages whose texts have come since the plan was made, in the place of what stood for them; and pictures."""
+    later = {page.source: page for page in pages}
+    plan.pages = tuple(later.get(page.source, page) for page in plan.pages)
+    plan.by_source = {page.source: page for page in plan.pages}
+    plan.media = plan.media | {file.source: file for file in media}
+    plan.cards = _cards(plan)
 
 
 def _published(files: list[Parsed], publish: Publish, report: Report) -> tuple[tuple[Page, ...], tuple[Skipped, ...]]:
@@ -251,14 +268,14 @@ def _as_warnings(found: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [Diagnostic(d.code, "warning", d.message, d.path, d.span, d.hint) for d in found]
 
 
-def _magnets(files: list[Parsed], media: dict[str, MediaFile]) -> dict[str, str]:
-    """name → file: magnets in Markdown, and any other file in content/magnets/."""
-    found = {
-        f.path.removeprefix("magnet:"): f.source for f in files if f.kind == "magnet" and f.path.startswith("magnet:")
-    }
+def _magnets(files: list[Parsed], media: dict[str, MediaFile]) -> dict[str, Magnet]:
+    """Those written in Markdown, and any other file in content/magnets/, which is given as it is."""
+    found = {f.magnet.name: f.magnet for f in files if f.magnet is not None and f.magnet.kind != "chapter"}
     for source in media:
         if is_magnet(source):
-            found.setdefault(posixpath.splitext(posixpath.basename(source))[0], source)
+            name = posixpath.splitext(posixpath.basename(source))[0]
+            file = Page(source, "", "magnet", posixpath.basename(source), "")
+            found.setdefault(name, Magnet(name, "file", file.title, file, file=file.title))
     return found
 
 
@@ -399,8 +416,9 @@ def _cards(plan: Plan) -> dict[str, Card]:
     site = of_picture(resolve_file("magnetgen.yaml", plan.config.image)) if plan.config.image else None
     cards[""] = site or Card(_text_card_path(plan, plan.config.title), 1200, 630, title=plan.config.title)
     for page in plan.pages:
-        card = of_picture(resolve_file(page.source, page.image)) if page.image else None
-        if card is None and plan.config.social_cards and not page.noindex:
+        picture = page.card or page.image
+        card = of_picture(resolve_file(page.source, picture)) if picture else None
+        if card is None and (plan.config.social_cards or page.markdown) and not page.noindex:
             card = Card(_text_card_path(plan, page.title), 1200, 630, title=page.title)
         if card is not None:
             cards[page.source] = card

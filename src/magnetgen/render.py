@@ -9,13 +9,13 @@ import msgspec
 from markupsafe import Markup
 
 from magnetgen import markdown, places, policy, sections, seo
-from magnetgen.body import Body, Text, absolute
+from magnetgen.body import Body, Text, absolute, srcset
 from magnetgen.capture import Capture
 from magnetgen.diagnostics import Diagnostic, warning
 from magnetgen.forms.contract import FormSpec
 from magnetgen.keys import Keys
 from magnetgen.links import Links
-from magnetgen.model import Page
+from magnetgen.model import Magnet, Page
 from magnetgen.pages import DESCRIPTION_LENGTH, PageReader
 from magnetgen.plan import Job, Plan
 from magnetgen.text import reading_minutes, truncate
@@ -64,6 +64,12 @@ class Renderer:
         self._newest = tuple(seo.newest(plan, _LATEST))
         self.keys = Keys(plan, theme, self.links, self._site, self._newest)
         self._teasers: dict[str, TeaserView] = {}
+        self._webinars = self._webinar_pages()
+
+    def _webinar_pages(self) -> dict[str, Magnet]:
+        """Path → the webinar that the form there gives a seat at."""
+        given = ((form.home, self.plan.magnets.get(form.spec.magnet)) for form in self.plan.forms.values())
+        return {home: magnet for home, magnet in given if magnet and magnet.kind == "webinar"}
 
     # --- jobs to HTML ----------------------------------------------------------------------------------------
 
@@ -120,6 +126,8 @@ class Renderer:
             parts, misfits = sections.split(text.html, page.title)
             found += self._misfits(page, misfits)
         graph = [g for g in self._graph(page, crumbs, image) if g]
+        if webinar := self._webinars.get(page.path):
+            graph.append(seo.event(self.plan, webinar, page, self.plan.config.origin + image.src if image else None))
         url = self.plan.absolute(page.path)
         answer = lambda body: absolute(self._body.as_links(body, text, url), self.plan.config.origin, url)  # noqa: E731
         if faq := seo.faq_page(parts, answer):
@@ -156,7 +164,7 @@ class Renderer:
             toc=tuple(HeadingView(h.level, h.id, h.text) for h in text.headings if h.level <= 3) if page.toc else (),
             cta=cta,
             form=self._capture.view(ending) if ending else None,
-            download=self._capture.download() if page.path in self._capture.thanks_paths else None,
+            download=self._capture.download(given) if (given := self._capture.thanks.get(page.path)) else None,
             script=script,
             script_urls=urls,
             sections=parts,
@@ -237,7 +245,8 @@ class Renderer:
             body = self._body.finish(text.html, text) if text.html.strip() else body
             script, urls = self._capture.scripts(embed.form for embed in text.embeds)
         items = self._latest()[:3]
-        given = self._capture.download() if self._capture.gives(form.spec) and not form.spec.double_opt_in else None
+        here = self._capture.gives(form.spec) and not form.spec.double_opt_in
+        given = self._capture.download(form.spec) if here else None
         more: dict[str, Any] = {"download": given, "items": items, "script": script, "script_urls": urls}
         return self._plain("thanks", job, words["thanks_title"], body, **more)
 
@@ -248,7 +257,8 @@ class Renderer:
     def _view_confirmed(self, job: Job, found: list[Diagnostic]) -> PageView:
         words = self.theme.words
         body = Markup("<p>{}</p>").format(words["confirmed_text"])
-        given = self._capture.download() if self._capture.gives(self.plan.forms[job.name].spec) else None
+        spec = self.plan.forms[job.name].spec
+        given = self._capture.download(spec) if self._capture.gives(spec) else None
         return self._plain("thanks", job, words["confirmed_title"], body, download=given, items=self._latest()[:3])
 
     def _view_redirect(self, job: Job, found: list[Diagnostic]) -> PageView:
@@ -329,9 +339,10 @@ class Renderer:
 
     def _image(self, page: Page) -> ImageView | None:
         file = self.links.image(page.source, page.image) if page.image else None
-        return (
-            ImageView(self.plan.url(file.path), page.image_alt or page.title, file.width, file.height) if file else None
-        )
+        if file is None:
+            return None
+        alt = page.image_alt or page.title
+        return ImageView(self.plan.url(file.path), alt, file.width, file.height, srcset(self.plan, file))
 
     def _date(self, iso: str | None) -> DateView | None:
         return DateView(iso, self.theme.date(iso)) if iso else None

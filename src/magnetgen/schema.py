@@ -9,6 +9,7 @@ import os
 import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 # Looking for plugins would read every installed package's metadata at each start.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -119,6 +120,15 @@ def _color(value: Any) -> Any:
     return value
 
 
+def _timezone(value: Any) -> Any:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, TypeError, OSError):
+        raise refuse("timezone", f'unknown time zone "{value}"', "use a name such as UTC or Europe/Berlin") from None
+    return value
+
+
+TimeZone = Annotated[str, BeforeValidator(_timezone)]
 Color = Annotated[
     str, BeforeValidator(_color), WithJsonSchema({"type": "string", "pattern": "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"})
 ]
@@ -280,7 +290,7 @@ def _field_docs() -> dict[str, dict[str, str]]:
     import sys
 
     found: dict[str, dict[str, str]] = {}
-    for name in ("schema", "frontmatter", "config", "themefile"):
+    for name in ("schema", "frontmatter", "magnetmeta", "config", "themefile"):
         module = sys.modules.get(f"magnetgen.{name}")
         for node in ast.parse(inspect.getsource(module)).body if module else ():
             if isinstance(node, ast.ClassDef):

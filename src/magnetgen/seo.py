@@ -18,7 +18,7 @@ from markupsafe import Markup
 from magnetgen import __version__
 from magnetgen.jobs import SITEMAP_URLS
 from magnetgen.markdown import plain
-from magnetgen.model import Page
+from magnetgen.model import Magnet, Page
 from magnetgen.pages import resolve_file
 from magnetgen.plan import Job, Listing, Plan
 from magnetgen.text import truncate
@@ -196,6 +196,27 @@ def breadcrumb_list(plan: Plan, crumbs: Iterable[LinkView]) -> Data:
         for number, crumb in enumerate(crumbs, 1)
     ]
     return {"@type": "BreadcrumbList", "itemListElement": items}
+
+
+def event(plan: Plan, magnet: Magnet, page: Page, image: str | None) -> Data:
+    """A webinar, at the page where a seat is to be had; where it is joined, only those learn who have one."""
+    url = plan.absolute(page.path)
+    data: Data = {
+        "@type": "Event",
+        "name": magnet.title,
+        "startDate": magnet.start,
+        "endDate": magnet.end,
+        "eventAttendanceMode": "https://schema.org/OnlineEventAttendanceMode",
+        "eventStatus": "https://schema.org/EventScheduled",
+        "location": {"@type": "VirtualLocation", "url": url},
+        "organizer": organization(plan),
+        "url": url,
+    }
+    if description := magnet.description or page.description:
+        data["description"] = description
+    if image:
+        data["image"] = image
+    return data
 
 
 def faq_page(sections: Iterable[SectionView], answer: Callable[[str], str]) -> Data | None:

@@ -19,6 +19,7 @@ from magnetgen import client, themefile, yamldoc
 from magnetgen.cache import read_checked, write_checked
 from magnetgen.colors import palette
 from magnetgen.diagnostics import Diagnostic, Span, error
+from magnetgen.forms import tokens
 from magnetgen.views import SiteView
 
 MAX_PIECES = 20_000
@@ -99,6 +100,14 @@ class Theme:
         """A date for people, by the theme's months and format."""
         year, month, day = int(iso[:4]), int(iso[5:7]), int(iso[8:10])
         return self.date_format.format(day=day, month=self.months[month - 1], year=year)
+
+    def life(self, seconds: int) -> str:
+        """How long a link lives, for people: `3 days`. 0: as long as any download's."""
+        seconds = seconds or tokens.LIFETIMES[tokens.DOWNLOAD]
+        for unit, name in ((86_400, "days"), (3600, "hours")):
+            if seconds % unit == 0 and seconds >= 2 * unit:
+                return self.words[f"life_{name}"].replace("{number}", str(seconds // unit))
+        return self.words["life_minutes"].replace("{number}", str(seconds // 60))
 
     def is_to_blame(self, exc: Exception) -> bool:
         """Whether an exception comes from a template: its syntax, an undefined name, or what it calculates."""

@@ -33,12 +33,16 @@ class DateView(Struct, frozen=True):
 
 
 class ImageView(Struct, frozen=True):
-    """Width and height in pixels; None only for remote pictures, whose size is unknown."""
+    """Width and height in pixels; None only for remote pictures, whose size is unknown.
+
+    srcset: the sizes that there are of it, where there are several.
+    """
 
     src: str
     alt: str = ""
     width: int | None = None
     height: int | None = None
+    srcset: str = ""
 
 
 class HeadingView(Struct, frozen=True):
@@ -202,10 +206,16 @@ class SiteView(Struct, frozen=True):
 
 
 class DownloadView(Struct, frozen=True):
-    """The place for a download on a thank-you page. base: an address that a token follows; script: shows it."""
+    """The place for a download on a thank-you page. base: an address that a token follows; script: shows it.
+
+    formats: (what follows the token, label) of each file; links: to calendars. note: how long it works.
+    """
 
     base: str
     script: Markup
+    note: str
+    formats: tuple[tuple[str, str], ...]
+    links: tuple[LinkView, ...] = ()
 
 
 class PageView(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from magnetgen import places
+from magnetgen.check.gifts import check_gifts
 from magnetgen.diagnostics import Diagnostic, Span, error, warning
 from magnetgen.links import Links
 from magnetgen.model import Page
@@ -29,6 +30,7 @@ def check_site(plan: Plan, links: Links) -> Iterator[Diagnostic]:
     yield from _twice(plan, "description")
     for form in plan.forms.values():
         yield from _form(plan, form, links)
+    yield from check_gifts(plan)
     yield from _settings(plan, links)
 
 
@@ -115,7 +117,8 @@ def _twice(plan: Plan, name: str) -> Iterator[Diagnostic]:
 
 
 def _form(plan: Plan, form: Form, links: Links) -> Iterator[Diagnostic]:
-    if not form.source:
+    made = {magnet.source for magnet in plan.magnets.values()}  # forms that magnets bring along are right
+    if not form.source or form.source in made:
         return
     spec, doc = form.spec, places.document(plan.root, form.source)
     inline = ("form",) if form.page is None else ()

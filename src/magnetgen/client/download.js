@@ -5,7 +5,7 @@
   // shares or bookmarks it, and stays with this entry of the history: a reload still shows the download.
   let place=document.querySelector("[data-mg-download]"),token=location.hash.slice(1)||(history.state||{}).mg||"";
   if(/^mg1\.[\w-]{1,32}\.[\w-]+\.[\w-]{43}$/.test(token)){
-    place.querySelector("a").href=place.dataset.mgDownload+token;
+    for(let link of place.querySelectorAll("a:not([href])"))link.href=place.dataset.mgDownload+token+(link.dataset.mgFile||"");
     place.hidden=false;
     history.replaceState({mg:token},"",location.pathname+location.search);
   }

@@ -1,0 +1,215 @@
+"""Magnets → files for leads alone, in .magnetgen/magnets/, and pictures of books for everybody.
+
+A file's name says what it was made from: an unchanged book is there already, and a preview and a build with other
+addresses do not take each other's place.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from hashlib import blake2b, sha256
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from magnetgen import cache, places
+from magnetgen.diagnostics import Diagnostic, Report, Span, error
+from magnetgen.links import Links
+from magnetgen.magnetmeta import BOOKS
+from magnetgen.magnets import offers
+from magnetgen.magnets.book import Book
+from magnetgen.magnets.chapters import Writer, Written
+from magnetgen.magnets.privacy import FOLDER
+from magnetgen.model import Asset, Gift, Magnet, MediaFile
+from magnetgen.pages import PageReader
+from magnetgen.plan import Plan
+from magnetgen.text import slug
+from magnetgen.theme import Theme
+
+COVER_WIDTHS = (960, 480)
+PAGE_WIDTHS = (720, 360)
+"""Pixels: twice and once what the theme shows."""
+
+
+class Shown(Struct, frozen=True):
+    """Pictures of a book: its cover, some inside pages with their numbers, and a card for social networks."""
+
+    cover: MediaFile
+    card: MediaFile
+    inside: tuple[tuple[int, MediaFile], ...] = ()
+
+
+class Made(Struct, frozen=True):
+    """What a magnet has come to. parts and tasks: see chapters.Written."""
+
+    gift: Gift
+    shown: Shown | None = None
+    written: Written | None = None
+
+
+class _Kept(Struct, frozen=True):
+    """What is remembered of a book that was made: files with their sizes, and what was said of it."""
+
+    assets: tuple[Asset, ...]
+    shown: Shown
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def make(plan: Plan, theme: Theme, report: Report, anew: bool = False) -> dict[str, Made]:
+    """Every magnet that some form gives, by name. `anew`: also what is there already. Faults go to the report."""
+    wanted = {form.spec.magnet for form in plan.forms.values()} & plan.magnets.keys()
+    if not wanted:
+        return {}
+    links = Links(plan)
+    writer = Writer(plan, theme, PageReader(plan.root, plan.config), links, report)
+    made: dict[str, Made] = {}
+    for name in sorted(wanted):
+        magnet = plan.magnets[name]
+        if magnet.kind in BOOKS:
+            made[name] = _book(plan, writer, magnet, report, anew)
+        elif magnet.kind == "webinar":
+            made[name] = _webinar(plan, theme, magnet)
+        else:
+            made[name] = Made(offers.gift(plan, links, magnet, report))
+    return made
+
+
+# --- books -------------------------------------------------------------------------------------------------------
+
+
+def _book(plan: Plan, writer: Writer, magnet: Magnet, report: Report, anew: bool) -> Made:
+    written = writer.book(magnet)
+    book = written.book
+    if not book.chapters:
+        return Made(Gift())
+    stem = f"{FOLDER}/{magnet.name}.{_key(writer, magnet, book)}"
+    kept = None if anew else _remembered(plan.root, stem)
+    if kept is None:
+        kept = _typeset(plan, magnet, book, stem)
+        if kept.assets:
+            cache.write_checked(plan.root / f"{stem}.mpk", msgspec.msgpack.encode(kept))
+    report.extend(kept.diagnostics)
+    return Made(Gift(kept.assets), kept.shown if kept.assets else None, written)
+
+
+def _key(writer: Writer, magnet: Magnet, book: Book) -> str:
+    """A digest of all that goes into a book's files."""
+    state = blake2b(cache.code_stamp(), digest_size=6)
+    state.update(msgspec.msgpack.encode((book, magnet.formats, magnet.preview)))
+    for file in writer.pictures(book):
+        state.update(f"{file.source}\0{file.digest}\0".encode())
+    return state.hexdigest()
+
+
+def _remembered(root: Path, stem: str) -> _Kept | None:
+    """What was made under this name, if all of it is still there as it was."""
+    kept = cache.load(root / f"{stem}.mpk", _Kept)
+    if kept is None:
+        return None
+    sizes = {asset.file: asset.size for asset in kept.assets}
+    pictures = (kept.shown.cover, kept.shown.card, *(picture for _, picture in kept.shown.inside))
+    sizes |= {file.source: file.size for picture in pictures for file in (picture, *picture.smaller)}
+    try:
+        return kept if all((root / file).stat().st_size == size for file, size in sizes.items()) else None
+    except OSError:
+        return None
+
+
+def _typeset(plan: Plan, magnet: Magnet, book: Book, stem: str) -> _Kept:
+    """Make the files. What typesetting refuses is a diagnostic, and then there are none."""
+    from magnetgen.magnets import epub, typeset  # only sites with books need them
+
+    root = plan.root
+    try:
+        done = typeset.pdf(book, root)
+        inside = _inside(done.pages, magnet.preview)
+        pictures = typeset.pictures(book, root, [1, *inside], COVER_WIDTHS[0])
+        card = typeset.card(book, root)
+        files = {"pdf": done.pdf} if "pdf" in magnet.formats else {}
+        if "epub" in magnet.formats:
+            files["epub"] = epub.epub(book, root, pictures[0])
+    except typeset.TypesetFault as fault:
+        found = error("magnet-typesetting", str(fault), magnet.source, Span(1), fault.hint)
+        nothing = MediaFile("", "", "", 0)
+        return _Kept((), Shown(nothing, nothing), (found,))
+    warnings = tuple(_warned(plan, magnet, text) for text in done.warnings)
+    assets = tuple(asset(root, magnet, form, files[form], f"{stem}.{form}") for form in magnet.formats)
+    shown = Shown(
+        _picture(root, f"{stem}.cover", pictures[0], COVER_WIDTHS),
+        _card(root, f"{stem}.card.png", card),
+        tuple(
+            (number, _picture(root, f"{stem}.page-{number}", picture, PAGE_WIDTHS))
+            for number, picture in zip(inside, pictures[1:], strict=True)
+        ),
+    )
+    return _Kept(assets, shown, warnings)
+
+
+def _inside(pages: int, count: int) -> list[int]:
+    """Numbers of inside pages to show: from where the text begins, neither cover nor closing page."""
+    first, last = (3, pages - 1) if pages > 4 else (2, pages)
+    return list(range(first, last + 1))[:count]
+
+
+def _warned(plan: Plan, magnet: Magnet, text: str) -> Diagnostic:
+    place = Span(places.document(plan.root, magnet.source).body_line)
+    return Diagnostic("magnet-typesetting", "warning", text, magnet.source, place, "")
+
+
+def asset(root: Path, magnet: Magnet, form: str, data: bytes, file: str) -> Asset:
+    """A file for leads, written where it is not there already. form: pdf, epub, ics."""
+    cache.write_atomically(root / file, data)
+    first = magnet.formats[0] if magnet.formats else form
+    name = f"{slug(magnet.title) or magnet.name}.{form}"
+    return Asset(
+        magnet.name if form == first else f"{magnet.name}.{form}", file, name, len(data), sha256(data).hexdigest()
+    )
+
+
+def _picture(root: Path, stem: str, png: bytes, widths: Iterable[int]) -> MediaFile:
+    """A page as WebP, in one size and smaller ones."""
+    from PIL import Image
+
+    files = []
+    with Image.open(io.BytesIO(png)) as opened:
+        page = opened.convert("RGB")
+    for width in widths:
+        height = round(page.height * width / page.width)
+        out = io.BytesIO()
+        page.resize((width, height), Image.Resampling.LANCZOS).save(out, "WEBP", quality=82, method=6)
+        files.append(_public(root, f"{stem}-{width}.webp", out.getvalue(), width, height))
+    return msgspec.structs.replace(files[0], smaller=tuple(files[1:]))
+
+
+def _card(root: Path, file: str, png: bytes) -> MediaFile:
+    """Never shown as it is: cards are made of it."""
+    return msgspec.structs.replace(_public(root, file, png, 1200, 630), path="")
+
+
+def _public(root: Path, file: str, data: bytes, width: int, height: int) -> MediaFile:
+    """A picture that the site shows. Its name in the output is its content's."""
+    cache.write_atomically(root / file, data)
+    digest = blake2b(data, digest_size=5).hexdigest()
+    name, _, rest = file.rsplit("/", 1)[1].partition(".")
+    kind, _, suffix = rest.partition(".")[2].rpartition(".")
+    return MediaFile(file, f"/media/magnets/{name}-{kind}.{digest}.{suffix}", digest, len(data), width, height)
+
+
+# --- webinars ----------------------------------------------------------------------------------------------------
+
+
+def _webinar(plan: Plan, theme: Theme, magnet: Magnet) -> Made:
+    from magnetgen.magnets import calendar
+
+    event = offers.event(plan, magnet)
+    data = calendar.ics(event)
+    stem = f"{FOLDER}/{magnet.name}.{blake2b(data, digest_size=6).hexdigest()}"
+    holes = {
+        "join_url": magnet.join_url,
+        "event_time": offers.spoken_time(theme, magnet),
+        "google_url": calendar.google_url(event),
+        "outlook_url": calendar.outlook_url(event),
+    }
+    return Made(Gift((asset(plan.root, magnet, "ics", data, f"{stem}.ics"),), holes=holes))
