@@ -16,7 +16,7 @@ from magnetgen import markdown, places
 from magnetgen.config import CONFIG_FILE
 from magnetgen.diagnostics import Diagnostic, Report, Span, error, warning
 from magnetgen.forms.contract import FormSpec
-from magnetgen.forms.holes import HOLE, HOLES
+from magnetgen.forms.holes import ADDRESSES, HOLE, HOLES
 from magnetgen.holes import Scope, Spot, Tokens
 from magnetgen.links import Links
 from magnetgen.magnetmeta import BOOKS
@@ -150,6 +150,12 @@ class Mailroom:
 
     # --- what was written ------------------------------------------------------------------------------------
 
+    def _wanted(self, kind: str, form: str) -> str:
+        """The hole that a mail must have: of one form, what that form gives."""
+        magnet = self._plan.magnets.get(self._specs[form].magnet) if form in self._specs else None
+        by_kind = {"webinar": "join_url", "code": "code"}
+        return by_kind.get(magnet.gives, _REQUIRED["deliver"]) if magnet and kind == "deliver" else _REQUIRED.get(kind, "")
+
     def _read(self, source: str) -> _Writing:
         doc = places.document(self._plan.root, source)
         page = Page(source, "/", "mail", "", "")
@@ -213,7 +219,7 @@ class Mailroom:
     def _parts(self, writing: _Writing, subject: str, scope: Scope) -> dict[str, str]:
         markup = self._markup(writing, scope)
         text = plain_text(markup)
-        self._report.extend(_missing(scope.kind, text, writing))
+        self._report.extend(_missing(scope.kind, self._wanted(scope.kind, form), text, writing))
         title = escape(" ".join(subject.split()))
         return {"text": text, "html": self._frame.page(title, self._frame.styled(markup))}
 
@@ -315,16 +321,14 @@ def _sends(spec: FormSpec, kind: str) -> bool:
     return any(name.startswith("email:") for name in spec.notify)
 
 
-def _missing(kind: str, text: str, writing: _Writing) -> Iterable[Diagnostic]:
-    """The link without which a mail is of no use."""
+def _missing(kind: str, wanted: str, text: str, writing: _Writing) -> Iterable[Diagnostic]:
+    """The link, or the code, without which a mail is of no use."""
     there = {match[1] for match in HOLE.finditer(text)}
     start = len(writing.text) - len(writing.text.lstrip())
-    wanted = _REQUIRED.get(kind)
     if wanted and wanted not in there:
         message = f'a "{kind}" mail needs {{{{{wanted}}}}}'
-        yield error(
-            "mail-hole-missing", message, *writing.spot(start, 1), f"add **[Words of the button]({{{{{wanted}}}}})**"
-        )
+        example = f"**[Words of the button]({{{{{wanted}}}}})**" if wanted in ADDRESSES else f"**{{{{{wanted}}}}}**"
+        yield error("mail-hole-missing", message, *writing.spot(start, 1), f"add {example}")
     if _UNSUBSCRIBE in HOLES[kind] and _UNSUBSCRIBE not in there:
         message = "this mail has no link to unsubscribe"
         yield warning(

@@ -20,7 +20,9 @@ def make(plan: Plan, theme: Theme, report: Report, anew: bool = False) -> None:
     """
     if not plan.magnets:
         return
-    from magnetgen.magnets import make as making  # sites without magnets need none of it
-    from magnetgen.magnets import page
+    from magnetgen.magnets import (
+        gifts,  # sites without magnets need none of it
+        page,
+    )
 
-    page.write(plan, theme, making.make(plan, theme, report, anew))
+    page.write(plan, theme, gifts.make(plan, theme, report, anew))

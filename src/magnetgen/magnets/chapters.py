@@ -102,14 +102,13 @@ class Writer:
         for index, address in enumerate(magnet.chapters):
             file = resolve_file(magnet.source, address)
             file = f"content/{file}" if address.startswith("/") else file
-            if page := self._plan.by_source.get(file):
-                if page.markdown is None:
-                    found.append(_Source(f"c{index + 1}", page, page.title, False))
-                    continue
-            if chapter := self._plan.chapters.get(file):
+            page, chapter = self._plan.by_source.get(file), self._plan.chapters.get(file)
+            if page and page.markdown is None:
+                found.append(_Source(f"c{index + 1}", page, page.title, False))
+            elif chapter:
                 found.append(_Source(f"c{index + 1}", chapter.body, chapter.title, True))
-                continue
-            self._report.add(self._no_chapter(magnet, index, file))
+            else:
+                self._report.add(self._no_chapter(magnet, index, file))
         return found
 
     def _no_chapter(self, magnet: Magnet, index: int, file: str) -> Diagnostic:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from magnetgen import markdown
 from magnetgen.magnets import offers
 from magnetgen.magnets.chapters import Part
-from magnetgen.magnets.make import Made
+from magnetgen.magnets.gifts import Made
 from magnetgen.markdown import escaped
 from magnetgen.model import Magnet, MediaFile, Page
 from magnetgen.pages import PageReader
