@@ -68,7 +68,9 @@ def _raster(source: str, data: bytes, most: int) -> Figure:
     except Image.DecompressionBombError:
         raise FigureError(f"the picture {source} has too many pixels") from None
     except (OSError, ValueError, SyntaxError, EOFError) as exc:
-        raise FigureError(f"{source} is not a picture that can be read ({type(exc).__name__}): export it again") from None
+        raise FigureError(
+            f"{source} is not a picture that can be read ({type(exc).__name__}): export it again"
+        ) from None
     if picture.width > most:
         size = (most, max(1, round(picture.height * most / picture.width)))
         picture = picture.resize(size, Image.Resampling.LANCZOS)

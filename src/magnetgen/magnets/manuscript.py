@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from magnetgen.colors import inks
 from magnetgen.magnets.book import Book
@@ -27,8 +26,8 @@ PAPERS = {"a5": (148.0, 210.0), "a4": (210.0, 297.0), "letter": (215.9, 279.4)}
 """Millimetres."""
 COVER_SLACK = 0.08
 """How far a picture's proportions may be from the page's, and still be the whole cover."""
-TOC_LINES = 44
-"""A table of contents with more lines than this names chapters only."""
+TOC_LINES = (33, 44)
+"""What a small and a large page of contents hold. If there is more to name, it names chapters only."""
 LONG, PIECE = 25, 20
 """A word of so many letters may break at its signs, one of twice as many after each so many letters."""
 
@@ -47,12 +46,12 @@ class Manuscript:
     warnings: list[str] = field(default_factory=list)
 
 
-def manuscript(book: Book, root: Path) -> Manuscript:
-    """All of a book but what depends on fonts. Raises FigureError where a picture cannot be read."""
+def manuscript(book: Book, root: Path, cover_only: bool = False) -> Manuscript:
+    """All of a book but what depends on fonts, or only what its cover shows. Raises FigureError where a picture cannot be read."""
     width, height = PAPERS.get(book.paper, PAPERS["a5"])
     out = Manuscript({}, {}, [])
     body: list[Item] = []
-    for chapter in book.chapters:
+    for chapter in () if cover_only else book.chapters:
         found = read(chapter.html)
         own = bool(chapter.title.strip())
         if own:
@@ -73,7 +72,7 @@ def manuscript(book: Book, root: Path) -> Manuscript:
         "height": height,
         "body": body,
         "links": _printed_links(body),
-        "toc_depth": 2 if len([level for level, _ in out.headings if level <= 2]) <= TOC_LINES else 1,
+        "toc_depth": 2 if _contents_lines(out.headings) <= TOC_LINES[height > 250] else 1,
         "cover": None,
     }
     if book.cover:
@@ -120,6 +119,10 @@ def _front(book: Book) -> dict[str, Any]:
         if book.ending
         else None,
     }
+
+
+def _contents_lines(headings: list[tuple[int, str]]) -> float:
+    return sum({1: 1.5, 2: 1.0}.get(level, 0) * (1 + len(text) // 56) for level, text in headings)
 
 
 def shown(url: str) -> str:
@@ -327,8 +330,3 @@ def changed(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list):
         return [changed(inner, change) for inner in value]
     return value
-
-
-def host(url: str) -> str:
-    """The name that an address begins with."""
-    return urlsplit(url).netloc.removeprefix("www.")

@@ -244,11 +244,12 @@ class _Reader:
         rest = self.blocks(stray, depth, tags) if stray else []
         if not items:
             return rest
-        tight = all(_is_tight(item["c"]) for item in items)
-        for item in items:
-            item["c"] = _tight(item["c"]) if tight else item["c"]
+        loose = any(inner.tag == "p" for child in node.iter() for inner in child.iter())
+        if all(_is_tight(item["c"]) for item in items):
+            for item in items:
+                item["c"] = _tight(item["c"])
         kind = "tasks" if any("done" in item for item in items) else "ol" if node.tag == "ol" else "ul"
-        out: Node = {"t": kind, "i": items, "tight": tight}
+        out: Node = {"t": kind, "i": items, "tight": not loose}
         start = node.attributes.get("start") or ""
         if kind == "ol":
             out["start"] = int(start) if re.fullmatch(r"\d{1,9}", start) else 1

@@ -64,14 +64,15 @@ def pictures(book: Book, root: Path, pages: Sequence[int], width: int, faces: Fa
     """Pages of the book as PNG, `width` pixels wide, from the same typesetting. pages: from 1, the cover; others than it has are
     left out. Raises TypesetError.
     """
-    with _prepared(book, root, faces) as (compiler, text):
-        made = _pages(compiler, text, width, cover=all(page == 1 for page in pages))
+    only = all(page == 1 for page in pages)
+    with _prepared(book, root, faces, cover_only=only) as (compiler, text):
+        made = _pages(compiler, text, width, cover=only)
     return [made[page - 1] for page in pages if 1 <= page <= len(made)]
 
 
 def card(book: Book, root: Path, faces: Faces = Faces()) -> bytes:  # noqa: B008
     """A PNG of 1200×630 pixels: the cover beside the title on the brand's colour. Raises TypesetError."""
-    with _prepared(book, root, faces) as (compiler, text):
+    with _prepared(book, root, faces, cover_only=True) as (compiler, text):
         folder = Path(text.data["folder"])
         (folder / "cover-page.png").write_bytes(_pages(compiler, text, 720, cover=True)[0])
         (folder / "card.typ").write_bytes((HERE / "card.typ").read_bytes())
@@ -87,18 +88,20 @@ def _pages(compiler: Compiler, text: Manuscript, width: int, cover: bool) -> lis
 
 
 @contextmanager
-def _prepared(book: Book, root: Path, faces: Faces) -> Iterator[tuple[Compiler, Manuscript]]:
+def _prepared(book: Book, root: Path, faces: Faces, cover_only: bool = False) -> Iterator[tuple[Compiler, Manuscript]]:
     """A compiler in a folder of its own, with everything that the template reads."""
     from typst import Compiler
 
     fonts, families = _fonts(faces.folders)
     try:
-        text = manuscript(book, root)
+        text = manuscript(book, root, cover_only)
     except FigureError as exc:
         raise TypesetError(str(exc)) from None
     for wanted in filter(None, (faces.text, faces.headings, faces.code)):
         if wanted not in families:
-            raise TypesetError(f'there is no font "{wanted}": the theme\'s fonts and the built-in ones are {", ".join(families)}')
+            raise TypesetError(
+                f'there is no font "{wanted}": the theme\'s fonts and the built-in ones are {", ".join(families)}'
+            )
     data = _showable(text, fonts)
     data["faces"] = {
         "text": [faces.text or "Libertinus Serif", "Libertinus Serif"],
@@ -150,7 +153,9 @@ def _showable(text: Manuscript, fonts: Fonts) -> dict[str, Any]:
     table = {ord(c): "" if _is_ornament(c) else MISSING for c in missing}
     listed = " ".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in missing[:20])
     more = f" and {len(missing) - 20} others" if len(missing) > 20 else ""
-    text.warnings.append(f"no font has {listed}{more}: letters are shown as {MISSING}, emoji left out. A theme can ship a font for them")
+    text.warnings.append(
+        f"no font has {listed}{more}: letters are shown as {MISSING}, emoji left out. A theme can ship a font for them"
+    )
     text.headings = [(level, label.translate(table)) for level, label in text.headings]
     return dict(changed(text.data, lambda found: found.translate(table)))
 
