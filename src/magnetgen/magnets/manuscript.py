@@ -31,7 +31,7 @@ TOC_LINES = (33, 44)
 LONG, PIECE = 25, 20
 """A word of so many letters may break at its signs, one of twice as many after each so many letters."""
 
-_WORD = re.compile(r"\S{%d,}" % LONG)
+_WORD = re.compile(rf"\S{{{LONG},}}")
 _SIGNS = re.compile(r"([/._\-?&=#@:,;+|\\])(?=\w)")
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_](?:[A-Za-z]{4}[-_])?([A-Za-z]{2}))?(?:[-_].*)?")
 
@@ -304,7 +304,7 @@ def _parted(text: str, longest: int) -> str:
             "\u200b".join(part[at : at + piece] for at in range(0, len(part), piece)) for part in found.split("\u200b")
         )
 
-    pattern = _WORD if longest == LONG else re.compile(r"\S{%d,}" % longest)
+    pattern = _WORD if longest == LONG else re.compile(rf"\S{{{longest},}}")
     return pattern.sub(word, text)
 
 

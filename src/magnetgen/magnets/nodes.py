@@ -289,8 +289,8 @@ class _Reader:
         width = min(max((sum(cell["span"] for cell in row) for row in head + rows), default=0), 40)
         if not width:
             return []
-        for row in head + rows:
-            _fill(row, width)
+        for filled in head + rows:
+            _fill(filled, width)
         if not rows:
             head, rows = [], head
         caption = next((child for child in node.iter() if child.tag == "caption"), None)

@@ -52,7 +52,7 @@ class Typeset:
     warnings: tuple[str, ...]
 
 
-def pdf(book: Book, root: Path, faces: Faces = Faces()) -> Typeset:  # noqa: B008 - frozen
+def pdf(book: Book, root: Path, faces: Faces = Faces()) -> Typeset:
     """The book as PDF: the same bytes for the same book. root: the site's folder. Raises TypesetError."""
     with _prepared(book, root, faces) as (compiler, text):
         made, warned = _compiled(compiler, {"data": "book.json"}, pdf_standards="ua-1")
@@ -60,7 +60,7 @@ def pdf(book: Book, root: Path, faces: Faces = Faces()) -> Typeset:  # noqa: B00
         return Typeset(made[0], pages, tuple(text.headings), tuple(dict.fromkeys((*text.warnings, *warned))))
 
 
-def pictures(book: Book, root: Path, pages: Sequence[int], width: int, faces: Faces = Faces()) -> list[bytes]:  # noqa: B008
+def pictures(book: Book, root: Path, pages: Sequence[int], width: int, faces: Faces = Faces()) -> list[bytes]:
     """Pages of the book as PNG, `width` pixels wide, from the same typesetting. pages: from 1, the cover; others than it has are
     left out. Raises TypesetError.
     """
@@ -70,7 +70,7 @@ def pictures(book: Book, root: Path, pages: Sequence[int], width: int, faces: Fa
     return [made[page - 1] for page in pages if 1 <= page <= len(made)]
 
 
-def card(book: Book, root: Path, faces: Faces = Faces()) -> bytes:  # noqa: B008
+def card(book: Book, root: Path, faces: Faces = Faces()) -> bytes:
     """A PNG of 1200×630 pixels: the cover beside the title on the brand's colour. Raises TypesetError."""
     with _prepared(book, root, faces, cover_only=True) as (compiler, text):
         folder = Path(text.data["folder"])
