@@ -79,7 +79,7 @@ class Mailroom:
                 writing = self._of_magnet(self._plan.magnets[self._specs[name].magnet], word)
                 out[f"deliver:{name}"] = {
                     "subject": subject,
-                    **self._parts(writing, subject, self._scope("deliver", name)),
+                    **self._parts(writing, subject, self._scope("deliver", name), name),
                 }
         for mail in self._plan.mails:
             self._check(mail)
@@ -88,7 +88,8 @@ class Mailroom:
                 entry["subject"] = mail.subject
             if mail.form and mail.has_body:
                 subject = mail.subject or out[mail.kind]["subject"]
-                entry |= self._parts(self._read(mail.source), subject, self._scope(mail.kind, mail.form))
+                scope = self._scope(mail.kind, mail.form)
+                entry |= self._parts(self._read(mail.source), subject, scope, mail.form)
             if mail.sender:
                 entry["from"] = mail.sender
         return out
@@ -154,7 +155,9 @@ class Mailroom:
         """The hole that a mail must have: of one form, what that form gives."""
         magnet = self._plan.magnets.get(self._specs[form].magnet) if form in self._specs else None
         by_kind = {"webinar": "join_url", "code": "code"}
-        return by_kind.get(magnet.gives, _REQUIRED["deliver"]) if magnet and kind == "deliver" else _REQUIRED.get(kind, "")
+        return (
+            by_kind.get(magnet.gives, _REQUIRED["deliver"]) if magnet and kind == "deliver" else _REQUIRED.get(kind, "")
+        )
 
     def _read(self, source: str) -> _Writing:
         doc = places.document(self._plan.root, source)
@@ -216,7 +219,7 @@ class Mailroom:
 
     # --- from Markdown to two parts ----------------------------------------------------------------------------
 
-    def _parts(self, writing: _Writing, subject: str, scope: Scope) -> dict[str, str]:
+    def _parts(self, writing: _Writing, subject: str, scope: Scope, form: str = "") -> dict[str, str]:
         markup = self._markup(writing, scope)
         text = plain_text(markup)
         self._report.extend(_missing(scope.kind, self._wanted(scope.kind, form), text, writing))

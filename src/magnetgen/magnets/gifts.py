@@ -31,6 +31,8 @@ from magnetgen.theme import Theme
 COVER_WIDTHS = (960, 480)
 PAGE_WIDTHS = (720, 360)
 """Pixels: twice and once what the theme shows."""
+LOOKED_AT = 12
+"""Pages after the cover among which those are chosen that the landing page shows."""
 
 
 class Shown(Struct, frozen=True):
@@ -119,38 +121,39 @@ def _remembered(root: Path, stem: str) -> _Kept | None:
 
 def _typeset(plan: Plan, magnet: Magnet, book: Book, stem: str) -> _Kept:
     """Make the files. What typesetting refuses is a diagnostic, and then there are none."""
-    from magnetgen.magnets import epub, typeset  # only sites with books need them
+    from magnetgen.magnets import typeset  # only sites with books need them
 
     root = plan.root
     try:
         done = typeset.pdf(book, root)
-        inside = _inside(done.pages, magnet.preview)
-        pictures = typeset.pictures(book, root, [1, *inside], COVER_WIDTHS[0])
+        pages = list(range(1, 2 + (min(done.pages - 1, LOOKED_AT) if magnet.preview else 0)))
+        pictures = dict(zip(pages, typeset.pictures(book, root, pages, COVER_WIDTHS[0]), strict=True))
+        inside = _fullest(pictures, magnet.preview)
         card = typeset.card(book, root)
         files = {"pdf": done.pdf} if "pdf" in magnet.formats else {}
         if "epub" in magnet.formats:
-            files["epub"] = epub.epub(book, root, pictures[0])
-    except typeset.TypesetFault as fault:
-        found = error("magnet-typesetting", str(fault), magnet.source, Span(1), fault.hint)
+            from magnetgen.magnets import epub
+
+            files["epub"] = epub.epub(book, root, pictures[1])
+    except typeset.TypesetError as refused:
+        hint = "the book cannot be made as long as this stands in it"
+        found = error("magnet-typesetting", str(refused), magnet.source, Span(1), hint)
         nothing = MediaFile("", "", "", 0)
         return _Kept((), Shown(nothing, nothing), (found,))
     warnings = tuple(_warned(plan, magnet, text) for text in done.warnings)
     assets = tuple(asset(root, magnet, form, files[form], f"{stem}.{form}") for form in magnet.formats)
     shown = Shown(
-        _picture(root, f"{stem}.cover", pictures[0], COVER_WIDTHS),
+        _picture(root, f"{stem}.cover", pictures[1], COVER_WIDTHS),
         _card(root, f"{stem}.card.png", card),
-        tuple(
-            (number, _picture(root, f"{stem}.page-{number}", picture, PAGE_WIDTHS))
-            for number, picture in zip(inside, pictures[1:], strict=True)
-        ),
+        tuple((number, _picture(root, f"{stem}.page-{number}", pictures[number], PAGE_WIDTHS)) for number in inside),
     )
     return _Kept(assets, shown, warnings)
 
 
-def _inside(pages: int, count: int) -> list[int]:
-    """Numbers of inside pages to show: from where the text begins, neither cover nor closing page."""
-    first, last = (3, pages - 1) if pages > 4 else (2, pages)
-    return list(range(first, last + 1))[:count]
+def _fullest(pictures: dict[int, bytes], count: int) -> list[int]:
+    """The numbers of the pages with most on them, in order; never the cover."""
+    inside = [number for number in pictures if number > 1]
+    return sorted(sorted(inside, key=lambda number: (-len(pictures[number]), number))[:count])
 
 
 def _warned(plan: Plan, magnet: Magnet, text: str) -> Diagnostic:
