@@ -115,6 +115,8 @@ class Frame(Struct, frozen=True):
             aligned = re.search(r'class="align-(\w+)"', attrs)
             if aligned:
                 own = re.sub(r"text-align:\w+;", "", own) + f";text-align:{aligned[1]}"
+            if attrs == ' class="callout-title"':
+                own += ";font-weight:700"
             return f'<{tag}{attrs} style="{own}">'
 
         return _TAG.sub(style, markup)
