@@ -22,7 +22,7 @@ _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)((?:\s[^<>]*)?)>")
 _BUTTON = re.compile(r'<p class="actions"><a (href="[^"]*"(?: title="[^"]*")?) class="button">')
 _ONLY_PARAGRAPHS = re.compile(r"\s*(?:<p>(?:(?!<p[ >]).)*</p>\s*)+", re.S)
-_RIGHT_TO_LEFT = ("ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi")
+RIGHT_TO_LEFT = ("ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi")
 
 _STYLES = {
     "h1": "margin:0 0 16px;font-size:24px;line-height:1.25;font-weight:700",
@@ -57,7 +57,7 @@ class Frame(Struct, frozen=True):
 
     def page(self, title: str, body: str) -> str:
         """The whole HTML of a mail. `title`: HTML of its subject; `body`: styled HTML. Both may have holes."""
-        direction = ' dir="rtl"' if self.lang.split("-")[0].lower() in _RIGHT_TO_LEFT else ""
+        direction = ' dir="rtl"' if self.lang.split("-")[0].lower() in RIGHT_TO_LEFT else ""
         return f"""<!doctype html>
 <html lang="{escape(self.lang)}"{direction}>
 <head>
@@ -115,6 +115,8 @@ class Frame(Struct, frozen=True):
             aligned = re.search(r'class="align-(\w+)"', attrs)
             if aligned:
                 own = re.sub(r"text-align:\w+;", "", own) + f";text-align:{aligned[1]}"
+            if attrs == ' class="callout-title"':
+                own += ";font-weight:700"
             return f'<{tag}{attrs} style="{own}">'
 
         return _TAG.sub(style, markup)

@@ -43,6 +43,11 @@ _NOTE = re.compile(
 )
 _NOTE_REF = re.compile(r'<sup class="footnote-reference"><a href="#([^"]*)">')
 _NOTE_MARK = re.compile(r'<sup\b[^>]*\bid="[^"]*fnref.*?</sup>', re.S)
+_CALLOUT = re.compile(
+    r"<blockquote>\s*<p>\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\](?:[ \t]+(.*?))??\s*(?:<br\s*/?>\s*|\n|(?=</p>))(.*?)</p>",
+    re.S | re.I,
+)
+_OPEN_OR_CLOSE = re.compile(r"<(/?)([a-z][a-z0-9]*)[^<>]*>", re.I)
 _OPAQUE = r"<!--.*?-->|<(?:script|style|textarea|template)\b.*?</(?:script|style|textarea|template)>"
 _PLAIN_REF = re.compile(r"<(a|img)\s[^>]*>", re.S)
 _CANDIDATE = re.compile(r"\s*([^\s,]+)[^,]*,?")
@@ -116,6 +121,8 @@ def fragment(body: str, render: Engine, id_prefix: str = "") -> Fragment:
     if '<input disabled=""' in out:
         out = _TASK.sub(r'<li class="task">\1<label><input type="checkbox" disabled\2> \3</label>', out)
         out = out.replace(' disabled checked=""', " disabled checked")
+    if "<p>[!" in out:
+        out = _CALLOUT.sub(_callout, out)
     if 'class="footnote-' in out:
         out = _footnotes(out, id_prefix)
     out = _BUTTON.sub(r'<p class="actions">\1 class="button">\2</a></p>', out)
@@ -190,6 +197,28 @@ def _table(match: re.Match[str]) -> str:
     """A wide table scrolls by itself: reachable by keyboard, so it needs a name."""
     label = html.escape(", ".join(filter(None, map(plain, _HEADER_CELL.findall(match[1])))) or "Table")
     return f'<div class="table" role="region" tabindex="0" aria-label="{label}"><table>{match[1]}</table></div>'
+
+
+def _callout(match: re.Match[str]) -> str:
+    """A quote that begins with `[!NOTE]`, as on GitHub. Its title: the rest of that line, else the mark's own word."""
+    kind, title, text = match[1].lower(), match[2] or "", match[3].strip()
+    if not _stands_alone(title):  # what began in the line ends behind it: then it is text, not a title
+        title, text = "", f"{title}\n{text}"
+    body = f"\n<p>{text}</p>" if text else ""
+    label = title or kind.capitalize()
+    return f'<blockquote class="callout {kind}">\n<p class="callout-title">{label}</p>{body}'
+
+
+def _stands_alone(markup: str) -> bool:
+    """Whether every tag of a piece of HTML ends in it."""
+    tags = [m for m in _OPEN_OR_CLOSE.finditer(markup) if m[2].lower() not in ("img", "br", "input")]
+    opened: list[str] = []
+    for tag in tags:
+        if not tag[1]:
+            opened.append(tag[2])
+        elif not opened or opened.pop() != tag[2]:
+            return False
+    return not opened and "<" not in _TAGS.sub("", markup)
 
 
 def _footnotes(out: str, id_prefix: str) -> str:

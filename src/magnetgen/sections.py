@@ -126,7 +126,7 @@ def _section(part: _Part, misfits: list[Misfit]) -> SectionView:
 
 
 def _guess(nodes: list[LexborNode]) -> str:
-    if nodes and all(node.tag == "blockquote" for node in nodes):
+    if nodes and all(_is_quote(node) for node in nodes):
         return "testimonials"
     questions = [node for node in nodes if node.tag == "h3"]
     if questions and nodes[0].tag == "h3" and all(plain(_inner(n)).endswith("?") for n in questions):
@@ -182,12 +182,17 @@ def _steps(nodes: list[LexborNode]) -> tuple[str, list[ItemView]] | None:
 
 
 def _testimonials(nodes: list[LexborNode]) -> tuple[str, list[ItemView]] | None:
-    quotes = [node for node in nodes if node.tag == "blockquote"]
+    quotes = [node for node in nodes if _is_quote(node)]
     items = [_quote(node) for node in quotes]
     found = [item for item in items if item]
     if not items or len(found) != len(items):
         return None
-    return _html([node for node in nodes if node.tag != "blockquote"]), found
+    return _html([node for node in nodes if not _is_quote(node)]), found
+
+
+def _is_quote(node: LexborNode) -> bool:
+    """Words of somebody: a callout has the same tag and is none."""
+    return node.tag == "blockquote" and "callout" not in (node.attributes.get("class") or "").split()
 
 
 def _quote(node: LexborNode) -> ItemView | None:

@@ -201,6 +201,103 @@ def test_any_other_link_is_no_button(engine: str, body: str) -> None:
     assert "button" not in made(body, engine).html
 
 
+# --- callouts -----------------------------------------------------------------------------------------------------
+
+
+def flat(markup: str) -> str:
+    """The same on one line: where tags stand is the engines' own matter."""
+    return re.sub(r">\s+", ">", re.sub(r"\s+<", "<", markup)).strip()
+
+
+@both
+@pytest.mark.parametrize("kind", ["NOTE", "TIP", "IMPORTANT", "WARNING", "CAUTION", "Note"])
+def test_a_quote_that_begins_with_a_mark_is_a_callout(engine: str, kind: str) -> None:
+    text = flat(made(f"> [!{kind}]\n> Words.", engine).html)
+    label = kind.capitalize()
+    assert text == (
+        f'<blockquote class="callout {kind.lower()}"><p class="callout-title">{label}</p><p>Words.</p></blockquote>'
+    )
+
+
+@both
+def test_a_callout_can_have_a_title_of_its_own(engine: str) -> None:
+    text = flat(html.unescape(made('> [!TIP] My "own" **title**\n> Words *here*.', engine).html))
+    assert '<p class="callout-title">My “own”<strong>title</strong></p><p>Words<em>here</em>.</p>' in text
+
+
+@both
+@pytest.mark.parametrize("body", ["> [!NOTE]  \n> Words.", "> [!NOTE]\n>\n> Words.", "> [!NOTE] \n> Words."])
+def test_the_mark_may_stand_by_itself(engine: str, body: str) -> None:
+    assert flat(made(body, engine).html).endswith('<p class="callout-title">Note</p><p>Words.</p></blockquote>')
+
+
+@both
+def test_a_callout_may_be_only_a_title(engine: str) -> None:
+    text = flat(made("> [!CAUTION] Mind the step", engine).html)
+    assert text == '<blockquote class="callout caution"><p class="callout-title">Mind the step</p></blockquote>'
+
+
+@both
+def test_a_callout_holds_what_a_quote_holds(engine: str) -> None:
+    body = "> [!NOTE]\n> Words [here](a.md).\n>\n> - one\n> - two\n>\n> ## A heading\n>\n> **[Go](b.md)**\n"
+    frag = made(body, engine)
+    assert [h.id for h in frag.headings] == ["a-heading"]
+    assert [frag.html[ref.start : ref.end] for ref in frag.refs] == ["a.md", "b.md"]
+    assert frag.html.count("<li>") == 2
+    assert 'class="button">Go</a>' in frag.html
+
+
+@both
+def test_callouts_stand_in_lists_quotes_and_each_other(engine: str) -> None:
+    assert 'class="callout note"' in made("- item\n\n    > [!NOTE]\n    > Words.\n", engine).html
+    assert 'class="callout note"' in made("> Quote.\n>\n> > [!NOTE]\n> > Words.\n", engine).html
+    assert made("> [!NOTE]\n>\n> > [!TIP]\n> > Words.\n", engine).html.count('class="callout-title"') == 2
+
+
+@both
+@pytest.mark.parametrize(
+    "body",
+    [
+        "> Words [!NOTE]",
+        "> Words.\n>\n> [!NOTE]\n> More.",
+        "[!NOTE]\nWords.",
+        "> [!REMARK]\n> Words.",
+        "> [!NOTE]s\n> Words.",
+        "> `[!NOTE]`\n> Words.",
+        "```\n> [!NOTE]\n```",
+        "> [!NOTE](a.md)\n> Words.",
+    ],
+)
+def test_any_other_mark_stays_text(engine: str, body: str) -> None:
+    assert "callout" not in made(body, engine).html
+
+
+@both
+@pytest.mark.parametrize("body", ["> [!NOTE] *one\n> two*", "> [!NOTE] [one\n> two](a.md)"])
+def test_what_goes_on_behind_the_line_is_no_title(engine: str, body: str) -> None:
+    text = flat(made(body, engine).html)
+    assert '<p class="callout-title">Note</p><p><' in text
+
+
+def test_a_line_that_ends_within_a_tag_is_no_title() -> None:
+    text = made('> [!NOTE] ![one\n> two](a.png "x")', "python-markdown").html
+    assert '<p class="callout-title">Note</p>\n<p><img alt="one\ntwo"' in text
+
+
+@both
+def test_the_first_paragraph_of_a_callout_is_its_text(engine: str) -> None:
+    assert markdown.first_paragraph(made("> [!NOTE]\n> Leads are people.", engine).html) == "Leads are people."
+
+
+def test_a_section_of_callouts_is_no_list_of_testimonials(site: Site) -> None:
+    body = "Words.\n\n## Take care\n\n> [!NOTE]\n> Words.\n>\n> — Ana Ruiz, editor\n"
+    site.write("content/a.md", page(body, layout="landing", description="x" * 100))
+    site.ok()
+    text = site.read("a/index.html")
+    assert 'class="callout note"' in text
+    assert "s-testimonials" not in re.sub(r"<style>.*?</style>", "", text, flags=re.S)
+
+
 @both
 def test_quotation_marks_and_dashes_become_typographic(engine: str) -> None:
     assert "“Leads” – it’s" in html.unescape(made('"Leads" -- it\'s\n', engine).html)
@@ -293,7 +390,7 @@ def test_a_script_is_left_alone() -> None:
 _PIECES = st.sampled_from(
     ["[a](b.md)", "![a](b.png)", "# ", "## A {#b .c}", "<a href='x'>", '<a href="é&amp;">', "<img src=x alt=>", "</a>", "<", ">", "`",
      "```\n", "\n\n", "\n", "| a |\n|:-:|\n| b |\n", "[^1]", "\n[^1]: c\n", "- [ ] ", "**", "*", "<!--", "-->", "<script>", "</script>",
-     "&lt;", "&", '"', "'", "[a]: b 'c'\n", "<https://x.y>", "é🎉", "![](form:a)", "**[x](form:y)**", "<h1 id='a'>b</h1>", "\x00", "$"]
+     "&lt;", "&", '"', "'", "[a]: b 'c'\n", "<https://x.y>", "é🎉", "![](form:a)", "**[x](form:y)**", "<h1 id='a'>b</h1>", "\x00", "$", "> [!NOTE]", "> [!tip] a\n> b\n"]
 )  # fmt: skip
 BODIES = st.lists(_PIECES | st.text(max_size=8), max_size=14).map("".join)
 

@@ -34,7 +34,7 @@ class Book(Struct, frozen=True):
     name: of the magnet; kind: ebook, guide, checklist, template. publisher, url: the site's title and address.
     date: ISO 8601 day, or empty. brand: the site's colour, `#0b6e4f`; ink: the colour of text on it.
     paper: a5, a4, letter. cover: path of a picture from the site's folder, or empty: a drawn one; cover_alt: what the
-    picture shows. words: the theme's (those of books begin with `book_`).
+    picture shows. words: the theme's (those of books begin with `book_`). description: a sentence or two, or empty.
     """
 
     name: str
@@ -55,3 +55,4 @@ class Book(Struct, frozen=True):
     cover_alt: str = ""
     ending: Ending | None = None
     words: dict[str, str] = {}
+    description: str = ""
