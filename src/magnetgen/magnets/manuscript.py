@@ -12,7 +12,7 @@ from typing import Any
 from magnetgen.colors import inks
 from magnetgen.magnets.book import Book
 from magnetgen.magnets.figures import Figure, figure
-from magnetgen.magnets.nodes import Item, Node, clean, plain, read
+from magnetgen.magnets.nodes import Item, Node, clean, parts, plain, read
 
 WORDS = {
     "book_contents": "Contents",
@@ -147,20 +147,8 @@ def _all(items: list[Item]) -> Iterator[Node]:
     for item in items:
         if isinstance(item, dict):
             yield item
-            for part in _parts(item):
+            for part in parts(item):
                 yield from _all(part)
-
-
-def _parts(node: Node) -> Iterator[list[Item]]:
-    """Every list of nodes in a node."""
-    for name in ("title", "term", "c"):
-        if name in node:
-            yield node[name]
-    for item in node.get("i", ()):
-        yield from _parts(item)
-    for row in (*node.get("head", ()), *node.get("rows", ())):
-        for cell in row:
-            yield cell["c"]
 
 
 def _levels(body: list[Item], out: Manuscript) -> None:
@@ -287,7 +275,7 @@ def _breakable(items: list[Item], columns: int) -> None:
         if item["t"] in ("code", "pre"):
             item["s"] = _parted(item["s"], min(longest, 40))
         inner = item.get("columns", columns)
-        for part in _parts(item):
+        for part in parts(item):
             _breakable(part, inner)
 
 

@@ -39,6 +39,7 @@ _STYLES = {
     "s": "del", "samp": "code", "small": "small", "strike": "del", "strong": "strong", "sub": "sub", "sup": "sup", "tt": "code",
     "var": "em",
 }  # fmt: skip
+_LINES = {"a", "em", "strong", "del", "mark", "sup", "sub", "small"}
 _BLOCKS = {
     "address", "article", "aside", "blockquote", "center", "dd", "details", "dir", "div", "dl", "dt", "figcaption", "figure",
     "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "li", "main", "menu", "nav", "ol", "p", "picture",
@@ -82,12 +83,27 @@ def _texts(items: Iterable[Item]) -> Iterator[str]:
             yield item
         elif item["t"] == "br":
             yield " "
-        elif item["t"] == "code":
+        elif item["t"] in ("code", "pre"):
             yield item["s"]
         elif item["t"] == "img":
             yield item["alt"]
         elif item["t"] not in ("note", "again"):
-            yield from _texts(item.get("c", ()))
+            for part in parts(item):
+                yield from _texts(part)
+                if item["t"] not in _LINES:
+                    yield " "
+
+
+def parts(node: Node) -> Iterator[list[Item]]:
+    """Every list of nodes that is directly in a node."""
+    for name in ("title", "term", "c"):
+        if name in node:
+            yield node[name]
+    for item in node.get("i", ()):
+        yield from parts(item)
+    for row in (*node.get("head", ()), *node.get("rows", ())):
+        for cell in row:
+            yield cell["c"]
 
 
 def _notes(body: LexborNode) -> dict[str, LexborNode]:
@@ -275,7 +291,7 @@ class _Reader:
         for row, in_head in _rows(node):
             cells = [
                 {
-                    "c": _tight(self.flow(cell, MAX_BLOCKS - 1, tags + 3)),
+                    "c": _tight(self.flow(cell, max(depth + 1, MAX_BLOCKS - 1), tags + 3)),
                     "align": next((a for a in ("left", "center", "right") if f"align-{a}" in _classes(cell)), "left"),
                     "span": _span(cell.attributes.get("colspan") or ""),
                     "th": cell.tag == "th",
@@ -330,7 +346,7 @@ class _Reader:
             return [*out, "“", *inside, "”"]
         if tag == "abbr" and inside:
             return out + inside
-        if not plain(inside) and not any(isinstance(item, dict) for item in inside):
+        if not inside or all(isinstance(item, str) and not item.strip() for item in inside):
             return out + inside
         if tag == "a":
             return out + self._link(node, inside)
