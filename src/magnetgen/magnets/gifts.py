@@ -55,7 +55,7 @@ class _Kept(Struct, frozen=True):
     """What is remembered of a book that was made: files with their sizes, and what was said of it."""
 
     assets: tuple[Asset, ...]
-    shown: Shown
+    shown: Shown | None
     diagnostics: tuple[Diagnostic, ...]
 
 
@@ -86,20 +86,22 @@ def _book(plan: Plan, writer: Writer, magnet: Magnet, report: Report, anew: bool
     book = written.book
     if not book.chapters:
         return Made(Gift())
-    stem = f"{FOLDER}/{magnet.name}.{_key(writer, magnet, book)}"
+    page = plan.by_source.get(magnet.source)
+    is_shown = page is not None and page.markdown is not None
+    stem = f"{FOLDER}/{magnet.name}.{_key(writer, magnet, book, is_shown)}"
     kept = None if anew else _remembered(plan.root, stem)
     if kept is None:
-        kept = _typeset(plan, magnet, book, stem)
+        kept = _typeset(plan, magnet, book, stem, is_shown)
         if kept.assets:
             cache.write_checked(plan.root / f"{stem}.mpk", msgspec.msgpack.encode(kept))
     report.extend(kept.diagnostics)
-    return Made(Gift(kept.assets), kept.shown if kept.assets else None, written)
+    return Made(Gift(kept.assets), kept.shown, written)
 
 
-def _key(writer: Writer, magnet: Magnet, book: Book) -> str:
+def _key(writer: Writer, magnet: Magnet, book: Book, is_shown: bool) -> str:
     """A digest of all that goes into a book's files."""
     state = blake2b(cache.code_stamp(), digest_size=6)
-    state.update(msgspec.msgpack.encode((book, magnet.formats, magnet.preview)))
+    state.update(msgspec.msgpack.encode((book, magnet.formats, magnet.preview, is_shown)))
     for file in writer.pictures(book):
         state.update(f"{file.source}\0{file.digest}\0".encode())
     return state.hexdigest()
@@ -111,7 +113,8 @@ def _remembered(root: Path, stem: str) -> _Kept | None:
     if kept is None:
         return None
     sizes = {asset.file: asset.size for asset in kept.assets}
-    pictures = (kept.shown.cover, kept.shown.card, *(picture for _, picture in kept.shown.inside))
+    shown = kept.shown
+    pictures = (shown.cover, shown.card, *(picture for _, picture in shown.inside)) if shown else ()
     sizes |= {file.source: file.size for picture in pictures for file in (picture, *picture.smaller)}
     try:
         return kept if all((root / file).stat().st_size == size for file, size in sizes.items()) else None
@@ -119,41 +122,48 @@ def _remembered(root: Path, stem: str) -> _Kept | None:
         return None
 
 
-def _typeset(plan: Plan, magnet: Magnet, book: Book, stem: str) -> _Kept:
-    """Make the files. What typesetting refuses is a diagnostic, and then there are none."""
+def _typeset(plan: Plan, magnet: Magnet, book: Book, stem: str, is_shown: bool) -> _Kept:
+    """Make the files, and pictures where a page is to show them. What typesetting refuses is a diagnostic."""
     from magnetgen.magnets import typeset  # only sites with books need them
 
     root = plan.root
     try:
         done = typeset.pdf(book, root)
-        pages = list(range(1, 2 + (min(done.pages - 1, LOOKED_AT) if magnet.preview else 0)))
-        pictures = dict(zip(pages, typeset.pictures(book, root, pages, COVER_WIDTHS[0]), strict=True))
-        inside = _fullest(pictures, magnet.preview)
-        card = typeset.card(book, root)
+        (cover,) = typeset.pictures(book, root, [1], COVER_WIDTHS[0])
+        shown = _shown(book, root, magnet, stem, cover, done.pages) if is_shown else None
         files = {"pdf": done.pdf} if "pdf" in magnet.formats else {}
         if "epub" in magnet.formats:
             from magnetgen.magnets import epub
 
-            files["epub"] = epub.epub(book, root, pictures[1])
+            files["epub"] = epub.epub(book, root, cover)
     except typeset.TypesetError as refused:
         hint = "the book cannot be made as long as this stands in it"
         found = error("magnet-typesetting", str(refused), magnet.source, Span(1), hint)
-        nothing = MediaFile("", "", "", 0)
-        return _Kept((), Shown(nothing, nothing), (found,))
+        return _Kept((), None, (found,))
     warnings = tuple(_warned(plan, magnet, text) for text in done.warnings)
     assets = tuple(asset(root, magnet, form, files[form], f"{stem}.{form}") for form in magnet.formats)
-    shown = Shown(
-        _picture(root, f"{stem}.cover", pictures[1], COVER_WIDTHS),
-        _card(root, f"{stem}.card.png", card),
-        tuple((number, _picture(root, f"{stem}.page-{number}", pictures[number], PAGE_WIDTHS)) for number in inside),
-    )
     return _Kept(assets, shown, warnings)
 
 
+def _shown(book: Book, root: Path, magnet: Magnet, stem: str, cover: bytes, count: int) -> Shown:
+    """Pictures of a book of `count` pages for its landing page. Raises TypesetError."""
+    from magnetgen.magnets import typeset
+
+    numbers = range(2, 2 + min(count - 1, LOOKED_AT)) if magnet.preview else range(0)
+    pictures = dict(zip(numbers, typeset.pictures(book, root, numbers, PAGE_WIDTHS[0]), strict=True)) if numbers else {}
+    return Shown(
+        _picture(root, f"{stem}.cover", cover, COVER_WIDTHS),
+        _card(root, f"{stem}.card.png", typeset.card(book, root)),
+        tuple(
+            (number, _picture(root, f"{stem}.page-{number}", pictures[number], PAGE_WIDTHS))
+            for number in _fullest(pictures, magnet.preview)
+        ),
+    )
+
+
 def _fullest(pictures: dict[int, bytes], count: int) -> list[int]:
-    """The numbers of the pages with most on them, in order; never the cover."""
-    inside = [number for number in pictures if number > 1]
-    return sorted(sorted(inside, key=lambda number: (-len(pictures[number]), number))[:count])
+    """The numbers of the pages with most on them, in order."""
+    return sorted(sorted(pictures, key=lambda number: (-len(pictures[number]), number))[:count])
 
 
 def _warned(plan: Plan, magnet: Magnet, text: str) -> Diagnostic:
@@ -181,7 +191,7 @@ def _picture(root: Path, stem: str, png: bytes, widths: Iterable[int]) -> MediaF
     for width in widths:
         height = round(page.height * width / page.width)
         out = io.BytesIO()
-        page.resize((width, height), Image.Resampling.LANCZOS).save(out, "WEBP", quality=82, method=6)
+        page.resize((width, height), Image.Resampling.LANCZOS).save(out, "WEBP", quality=82, method=4)
         files.append(_public(root, f"{stem}-{width}.webp", out.getvalue(), width, height))
     return msgspec.structs.replace(files[0], smaller=tuple(files[1:]))
 
