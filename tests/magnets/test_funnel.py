@@ -9,7 +9,7 @@ import pytest
 
 from magnetgen.diagnostics import Diagnostic
 from tests.conftest import Site, page
-from tests.magnets.test_front_matter import ABOUT, magnet
+from tests.magnets.test_front_matter import ABOUT, OTHER, magnet
 from tests.magnets.test_offers import compiled, everything_public
 
 LONG = """\
@@ -69,11 +69,11 @@ def test_the_page_tells_the_headings_and_not_a_word_more(site: Site) -> None:
 
 
 def test_a_title_is_a_title_whatever_it_looks_like(site: Site) -> None:
-    title = "*Ten* [things](x) <b>& more</b> # {.faq} ~~no~~ _so_ | `code` 1. a"
+    title = "*A* [b](x) <b>& c</b> # {.faq} ~~d~~ _e_ | `f` 1. g"
     site.write("content/magnets/guide.md", magnet(title=json.dumps(title), inside=json.dumps([title]), preview="0"))
     site.ok()
     html = site.read("guide/index.html")
-    shown = "*Ten* [things](x) &lt;b&gt;&amp; more&lt;/b&gt; # {.faq} ~~no~~ _so_ | `code` 1. a"
+    shown = "*A* [b](x) &lt;b&gt;&amp; c&lt;/b&gt; # {.faq} ~~d~~ _e_ | `f` 1. g"
     assert f"<h1>{shown}</h1>" in html and f"<h3>{shown}</h3>" in html
 
 
@@ -100,7 +100,7 @@ def test_a_form_by_hand_wins(site: Site) -> None:
 def test_a_landing_page_by_hand_wins(site: Site) -> None:
     site.write("content/magnets/guide.md", magnet())
     site.write(
-        "content/offer.md", page("By hand.", title="The offer", layout="landing", form="guide", description=ABOUT)
+        "content/offer.md", page("By hand.", title="The offer", layout="landing", form="guide", description=OTHER)
     )
     site.ok()
     assert "guide/index.html" not in site.files()
@@ -109,7 +109,7 @@ def test_a_landing_page_by_hand_wins(site: Site) -> None:
 
 def test_a_page_at_the_address_wins(site: Site) -> None:
     site.write("content/magnets/guide.md", magnet())
-    site.write("content/guide.md", page("By hand.", title="Another thing", description=ABOUT))
+    site.write("content/guide.md", page("By hand.", title="Another thing", description=OTHER))
     site.ok()
     assert "By hand." in site.read("guide/index.html")
     assert 'id="form-guide"' in site.read("forms/guide/index.html")
@@ -139,14 +139,12 @@ def test_a_form_that_cannot_be_read_is_one_fault(site: Site) -> None:
 
 def test_links_to_the_magnet_s_file_lead_to_its_page(site: Site) -> None:
     site.write("content/magnets/guide.md", magnet())
-    site.write("content/index.md", page("Read [the guide](magnets/guide.md).", description=ABOUT))
+    site.write("content/index.md", page("Read [the guide](magnets/guide.md).", description=OTHER))
     site.ok()
     assert 'Read <a href="/guide/">the guide</a>' in site.read("index.html")
 
 
 def test_posts_make_a_book_with_links_inside_it(site: Site) -> None:
-    from magnetgen import funnel, pages, plan, scan, theme  # noqa: F401
-
     site.write(
         "content/posts/one.md",
         page("## Part\n\nSee [two](two.md#end) and [three](three.md).", title="One", date="2026-01-01"),
@@ -192,8 +190,8 @@ def test_embeds_become_buttons_and_blocks_their_text(site: Site) -> None:
     site.write(
         "magnetgen.yaml", (site.root / "magnetgen.yaml").read_text() + "ctas: {call: {label: Call us, url: /call/}}\n"
     )
-    site.write("content/call.md", page(title="Call", description=ABOUT))
-    site.write("content/blocks/note.md", "A [note](../call.md#form-guide).\n")
+    site.write("content/call.md", page(title="Call", description=OTHER))
+    site.write("content/blocks/note.md", "A [note](../call.md).\n")
     site.write(
         "content/magnets/guide.md", magnet("![](form:guide)\n\n![](cta:call)\n\n![](block:note)\n\n## One\n\nWords.")
     )
