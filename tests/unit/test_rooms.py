@@ -110,7 +110,8 @@ def test_the_package_itself_imports_nothing_of_ours() -> None:
 
 def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     heavy = (
-        "{'pydantic', 'jinja2', 'PIL', 'yaml', 'frontmatter', 'typst', 'selectolax', 'markdown', 'pyromark', 'msgspec'}"
+        "{'pydantic', 'jinja2', 'PIL', 'yaml', 'frontmatter', 'typst', 'selectolax', 'markdown', 'pyromark', 'msgspec', "
+        "'icalendar'}"
     )
     code = (
         "import sys\nfrom magnetgen.cli import cli\n"
