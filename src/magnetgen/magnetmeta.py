@@ -173,7 +173,12 @@ class MagnetMeta(Strict):
                 )
         for needed, hint in _NEEDED.get(self.kind, ()):
             if not any(getattr(self, name) for name in needed):
-                raise refuse("magnet-incomplete", f"a magnet of the kind {self.kind} needs {' or '.join(needed)}", hint, at="kind")
+                raise refuse(
+                    "magnet-incomplete",
+                    f"a magnet of the kind {self.kind} needs {' or '.join(needed)}",
+                    hint,
+                    at="kind",
+                )
         if self.code and self.codes:
             raise refuse("magnet-key", "either one `code` for all, or `codes`", "take one of the two out", at="codes")
         return self

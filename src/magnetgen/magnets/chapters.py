@@ -11,7 +11,7 @@ from msgspec import Struct
 from magnetgen import markdown, places
 from magnetgen.body import embeds, paragraph_around
 from magnetgen.colors import on
-from magnetgen.diagnostics import Diagnostic, Report, error, warning
+from magnetgen.diagnostics import ERROR, Diagnostic, Report, error, warning
 from magnetgen.links import Links
 from magnetgen.magnets.book import Book, Chapter, Ending
 from magnetgen.model import Fragment, Heading, Magnet, MediaFile, Page, Ref
@@ -32,11 +32,15 @@ class Part(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """A magnet's book, and what can be told of it: its parts, and how many boxes there are to tick."""
+    """A magnet's book, and what can be told of it: its parts, and how many boxes there are to tick.
+
+    is_sound: nothing in it was an error, so that it can be typeset.
+    """
 
     book: Book
     parts: tuple[Part, ...]
     tasks: int
+    is_sound: bool
 
 
 class _Source(Struct, frozen=True):
@@ -55,7 +59,7 @@ class Writer:
         self._plan, self._theme, self._reader, self._links, self._report = plan, theme, reader, links, report
 
     def book(self, magnet: Magnet) -> Written:
-        config = self._plan.config
+        config, before = self._plan.config, self._errors()
         sources = self._sources(magnet)
         texts = [(source, self._reader.body(source.page)) for source in sources]
         chapters = [self._chapter(source, frag, sources) for source, frag in texts]
@@ -87,7 +91,11 @@ class Writer:
                 error("magnet-empty", "this magnet has no text", magnet.source, place.span(("kind",)), hint)
             )
         parts = [part for source, frag in texts for part in _parts(source.title, frag.headings)]
-        return Written(book, tuple(parts), sum(chapter.html.count(_TASK) for chapter in book.chapters))
+        tasks = sum(chapter.html.count(_TASK) for chapter in book.chapters)
+        return Written(book, tuple(parts), tasks, self._errors() == before)
+
+    def _errors(self) -> int:
+        return sum(found.severity == ERROR for found in self._report)
 
     def pictures(self, book: Book) -> Iterable[MediaFile]:
         """The pictures of the site that stand in a book."""

@@ -84,8 +84,8 @@ def make(plan: Plan, theme: Theme, report: Report, anew: bool = False) -> dict[s
 def _book(plan: Plan, writer: Writer, magnet: Magnet, report: Report, anew: bool) -> Made:
     written = writer.book(magnet)
     book = written.book
-    if not book.chapters:
-        return Made(Gift())
+    if not written.is_sound:
+        return Made(Gift(), None, written)
     page = plan.by_source.get(magnet.source)
     is_shown = page is not None and page.markdown is not None
     stem = f"{FOLDER}/{magnet.name}.{_key(writer, magnet, book, is_shown)}"
@@ -221,7 +221,7 @@ def _webinar(plan: Plan, theme: Theme, magnet: Magnet) -> Made:
     stem = f"{FOLDER}/{magnet.name}.{blake2b(data, digest_size=6).hexdigest()}"
     holes = {
         "join_url": magnet.join_url,
-        "event_time": offers.spoken_time(theme, magnet),
+        "event_time": calendar.spoken_time(event, theme.date),
         "google_url": calendar.google_url(event),
         "outlook_url": calendar.outlook_url(event),
     }

@@ -123,10 +123,8 @@ def page_path(plan: Plan, magnet: Magnet) -> str:
     return homes[0] if homes else "/"
 
 
-def spoken_time(theme: Theme, magnet: Magnet) -> str:
+def spoken_time(plan: Plan, theme: Theme, magnet: Magnet) -> str:
     """`4 December 2026, 16:00 CET`: in the webinar's own time zone, as its page and its mail say it."""
-    start = datetime.fromisoformat(magnet.start).astimezone(ZoneInfo(magnet.timezone))
-    zone = start.tzname() or magnet.timezone
-    # Some zones have no letters of their own, only `+0530`.
-    name = magnet.timezone.replace("_", " ") if zone[:1] in "+-" else zone
-    return f"{theme.date(start.isoformat())}, {start:%H:%M} {name}"
+    from magnetgen.magnets import calendar
+
+    return calendar.spoken_time(event(plan, magnet), theme.date)

@@ -29,7 +29,7 @@ def write(plan: Plan, theme: Theme, made: Mapping[str, Made]) -> None:
     for page in plan.pages:
         if page.markdown is not None:
             name = next(name for name, magnet in plan.magnets.items() if magnet.source == page.source)
-            text = _text(plan.magnets[name], page, theme, made.get(name))
+            text = _text(plan, plan.magnets[name], page, theme, made.get(name))
             alt = theme.words["book_cover"].replace("{title}", page.title)
             pages.append(_written(reader, page, text, made.get(name), alt))
     plan.gifts = {name: done.gift for name, done in made.items()}
@@ -65,12 +65,14 @@ def _written(reader: PageReader, page: Page, text: str, made: Made | None, alt: 
     )
 
 
-def _text(magnet: Magnet, page: Page, theme: Theme, made: Made | None) -> str:
+def _text(plan: Plan, magnet: Magnet, page: Page, theme: Theme, made: Made | None) -> str:
     """The page's Markdown: hero, what is inside, a look inside, questions, form."""
     words = theme.words
     blocks = [escaped(magnet.subtitle), escaped(magnet.description)]
     if magnet.kind == "webinar":
-        blocks.append(f"**{escaped(words['magnet_online'].replace('{time}', offers.spoken_time(theme, magnet)))}**")
+        blocks.append(
+            f"**{escaped(words['magnet_online'].replace('{time}', offers.spoken_time(plan, theme, magnet)))}**"
+        )
     button = words[f"magnet_button_{magnet.kind}"]
     blocks.append(f"**[{escaped(button)}](form:{page.form})**")
     written = made.written if made else None
