@@ -34,7 +34,9 @@ def test_paragraphs_keep_their_styles_and_lose_the_spaces_of_the_source() -> Non
 
 
 def test_each_tag_of_markdown_has_its_node() -> None:
-    text = "# T\n\np\n\n- a\n\n1. b\n\n> q\n\n---\n\n```\nx\n```\n\n| A |\n|-|\n| 1 |\n\n![alt](media/a.png)\n\n- [x] t\n"
+    text = (
+        "# T\n\np\n\n- a\n\n1. b\n\n> q\n\n---\n\n```\nx\n```\n\n| A |\n|-|\n| 1 |\n\n![alt](media/a.png)\n\n- [x] t\n"
+    )
     assert kinds(html(text)) == ["h", "p", "ul", "ol", "quote", "hr", "pre", "table", "img", "tasks"]
     line = one(html("~~a~~ *b* **c** `d` [e](https://x.example) \\\nf"))["c"]
     assert [item["t"] for item in line if isinstance(item, dict)] == ["del", "em", "strong", "code", "a", "br"]
@@ -98,7 +100,9 @@ def test_what_cannot_be_set_vanishes() -> None:
 
 
 def test_players_and_pictures_from_elsewhere_are_named() -> None:
-    found = read('<p>a</p><iframe src="https://x.example"></iframe><p><img src="https://x.example/a.png" alt="A cat"></p>')
+    found = read(
+        '<p>a</p><iframe src="https://x.example"></iframe><p><img src="https://x.example/a.png" alt="A cat"></p>'
+    )
     assert plain(found.nodes) == "a [A cat]"
     assert found.warnings == (
         "an embedded page cannot be printed and is left out",
@@ -119,7 +123,9 @@ def depth(items: list[Any]) -> int:
     return 1 + max((depth(part) for item in items if isinstance(item, dict) for part in nodes.parts(item)), default=0)
 
 
-@pytest.mark.parametrize("tag", ["ul><li", "blockquote", "div", "em", "span", "ol><li><p", "table><tr><td", "a href=#x", "dl><dd"])
+@pytest.mark.parametrize(
+    "tag", ["ul><li", "blockquote", "div", "em", "span", "ol><li><p", "table><tr><td", "a href=#x", "dl><dd"]
+)
 def test_deep_nesting_keeps_its_text_at_a_depth_that_can_be_set(tag: str) -> None:
     found = read(f"<{tag}>x" * 1000 + "end").nodes
     assert depth(found) <= nodes.MAX_BLOCKS + nodes.MAX_INLINES + 4
