@@ -15,7 +15,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c c
 # Looked for when a recipe runs, as the set-up may have just installed it.
 export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 
-.PHONY: help site setup test lint pytest golden faults parity bench edge-bench edits lighthouse serve clean
+.PHONY: help site setup test lint pytest golden faults parity bench edge-bench book-bench edits lighthouse serve clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,10 @@ parity: setup ## The same requests to all hosts of the handler, into docs/reliab
 
 edge-bench: setup ## Size, start and request times of the edge handlers, into docs/performance.md
 	$(BIN)/python -m bench.edge --write $(ARGS)
+
+book-bench: $(VENV)/.stamp-test .venv-bench/.stamp ## A book as PDF, beside WeasyPrint's, into docs/performance.md
+	sh scripts/setup-test.sh books
+	$(BIN)/python -m bench.books --write $(ARGS)
 
 bench: $(VENV)/.stamp-site .venv-bench/.stamp bench/node_modules/.stamp ## Compare with other generators; ARGS="--sizes 100"
 	.venv-bench/bin/python bench/run.py --magnetgen $(BIN)/python $(ARGS)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Get from Debian's packages what is not there.
 #   setup-test.sh python [INTERPRETER]   a Python that can make virtual environments
+#   setup-test.sh books                  the libraries that WeasyPrint loads, which `make book-bench` compares with
 #   setup-test.sh tools                  what the tests drive: Chromium, Java, Node, PostgreSQL, nginx, Caddy, poppler
 # As root the packages are installed, otherwise they are named.
 set -eu
@@ -81,8 +82,18 @@ tools() {
     node -e 'process.exit(+(process.versions.node.split(".")[0] < 18))' || fail "Node $(node --version) is too old: 18 or newer"
 }
 
+books() {
+    missing=""
+    for library in pango-1.0 pangoft2-1.0 harfbuzz-subset; do
+        PATH="$PATH:/sbin" ldconfig -p | grep -q "lib$library\.so\.0" || missing="$missing lib$(echo "$library" | sed 's/1\.0$/1.0-0/; s/subset$/subset0/')"
+    done
+    # shellcheck disable=SC2086
+    get $missing
+}
+
 case "${1:-}" in
 python) python "${2:-python3}" ;;
+books) books ;;
 tools) tools ;;
-*) fail "what? python or tools" ;;
+*) fail "what? python, books or tools" ;;
 esac

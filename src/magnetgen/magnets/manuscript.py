@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -38,11 +39,12 @@ _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_](?:[A-Za-z]{4}[-_])?([A-Za-z]{2})
 
 @dataclass
 class Manuscript:
-    """data: what the template reads. figures: its files by name. headings: (level, text). links: (address, text)."""
+    """data: what the template reads. figures: its files by name; sources: where they are from. headings: (level, text). links: (address, text)."""
 
     data: dict[str, Any]
     figures: dict[str, Figure]
     headings: list[tuple[int, str]]
+    sources: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -95,12 +97,12 @@ def _front(book: Book) -> dict[str, Any]:
     return {
         "kind": book.kind,
         "title": _said(book.title) or _said(book.name) or "Untitled",
-        "cover_title": _parted(_said(book.title) or _said(book.name) or "Untitled", LONG),
-        "subtitle": _said(book.subtitle),
-        "author": _said(book.author),
-        "publisher": _said(book.publisher),
+        "cover_title": _set(book.title) or _set(book.name) or "Untitled",
+        "subtitle": _set(book.subtitle),
+        "author": _set(book.author),
+        "publisher": _set(book.publisher),
         "url": book.url if re.match("https?://", book.url) else "",
-        "site": shown(book.url),
+        "site": _set(shown(book.url)),
         "lang": found[1].lower() if found else "en",
         "region": found[2].upper() if found and found[2] else None,
         "date": _day(book.date),
@@ -110,9 +112,9 @@ def _front(book: Book) -> dict[str, Any]:
         "toc": book.toc,
         "words": {**WORDS, **{name: _said(text) for name, text in book.words.items()}},
         "ending": {
-            "title": _said(book.ending.title),
-            "text": _said(book.ending.text),
-            "label": _said(book.ending.label) or shown(book.ending.url),
+            "title": _set(book.ending.title) or _set(book.ending.label) or _set(book.title) or "…",
+            "text": _set(book.ending.text),
+            "label": _set(book.ending.label) or _set(shown(book.ending.url)),
             "url": book.ending.url,
             "shown": _parted(shown(book.ending.url), LONG),
         }
@@ -125,6 +127,16 @@ def _contents_lines(headings: list[tuple[int, str]]) -> float:
     return sum({1: 1.5, 2: 1.0}.get(level, 0) * (1 + len(text) // 56) for level, text in headings)
 
 
+def says(items: list[Item]) -> bool:
+    """Whether there is a word or a sign to read, besides pictures: a heading has to say something."""
+    if any(item["t"] == "code" and item["s"].strip() for item in _all(items)):
+        return True
+    found = "".join(texts([item for item in items if isinstance(item, str)])) + "".join(
+        text for item in _all(items) for text in item.get("c", ()) if isinstance(text, str)
+    )
+    return any(not c.isspace() and unicodedata.category(c)[0] != "C" for c in found)
+
+
 def shown(url: str) -> str:
     """An address as it is printed: without its scheme, `www.` and a last slash."""
     return re.sub(r"^(?:https?://(?:www\.)?|mailto:|tel:)|/$", "", clean(url).strip())
@@ -132,6 +144,11 @@ def shown(url: str) -> str:
 
 def _said(text: str) -> str:
     return re.sub(r"\s+", " ", clean(text)).strip()
+
+
+def _set(text: str) -> str:
+    """A text of the front matter, with places to break at."""
+    return _parted(_said(text), LONG)
 
 
 def _day(text: str) -> list[int] | None:
@@ -164,6 +181,8 @@ def _levels(body: list[Item], out: Manuscript) -> None:
         elif node["t"] == "h":
             at = node["l"] = max(1, min(node["l"], at + 1))
             node["s"] = plain(node["c"])
+            if not says(node["c"]):
+                node["c"] = [*node["c"], node["s"] if says([node["s"]]) else "…"]
             out.headings.append((at, node["s"]))
 
 
@@ -224,6 +243,7 @@ def _printed_links(body: list[Item]) -> list[Node]:
 def _cover(book: Book, root: Path, width: float, height: float, out: Manuscript) -> None:
     picture = figure(root, book.cover, width / 25.4)
     out.figures[f"cover.{picture.suffix}"] = picture
+    out.sources[f"cover.{picture.suffix}"] = book.cover
     shape = picture.height / picture.width if picture.width else 0.0
     whole = bool(shape) and abs(shape / (height / width) - 1) <= COVER_SLACK
     out.data["cover"] = {"file": f"cover.{picture.suffix}", "whole": whole, "shape": shape}
@@ -237,6 +257,7 @@ def _place(node: Node, root: Path, inches: float, files: dict[str, str], out: Ma
         picture = figure(root, source, inches)
         files[source] = f"{len(files)}.{picture.suffix}"
         out.figures[files[source]] = picture
+        out.sources[files[source]] = source
     node["file"] = files[source]
     known = out.figures[node["file"]]
     # A pixel of a screen is 0.75 points. Pictures without a width of their own fill the measure if they nearly do.
@@ -268,6 +289,13 @@ def _breakable(items: list[Item], columns: int) -> None:
     def change(text: str) -> str:
         return _parted(text, longest)
 
+    joined: list[Item] = []
+    for item in items:
+        if isinstance(item, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += item
+        else:
+            joined.append(item)
+    items[:] = joined
     for number, item in enumerate(items):
         if isinstance(item, str):
             items[number] = change(item)

@@ -27,7 +27,7 @@ MAX_TAGS = 150
 CALLOUTS = ("note", "tip", "important", "warning", "caution")
 
 _SPACE = re.compile(r"[ \t\n\r\f]+")
-_NEVER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_NEVER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
 _LEFT_OUT = {
     "applet", "base", "button", "canvas", "datalist", "dialog", "embed", "fieldset", "form", "frame", "head", "input", "link",
     "map", "meta", "meter", "noscript", "object", "option", "progress", "script", "select", "style", "template", "textarea",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from magnetgen.magnets.book import Book
 from magnetgen.magnets.figures import FigureError
-from magnetgen.magnets.manuscript import Manuscript, changed, manuscript, texts
+from magnetgen.magnets.manuscript import Manuscript, changed, manuscript, says, texts
 
 if TYPE_CHECKING:
     from typst import Compiler, Fonts, TypstError
@@ -55,7 +55,7 @@ class Typeset:
 def pdf(book: Book, root: Path, faces: Faces = Faces()) -> Typeset:
     """The book as PDF: the same bytes for the same book. root: the site's folder. Raises TypesetError."""
     with _prepared(book, root, faces) as (compiler, text):
-        made, warned = _compiled(compiler, {"data": "book.json"}, pdf_standards="ua-1")
+        made, warned = _compiled(compiler, text, {"data": "book.json"}, pdf_standards="ua-1")
         pages = int(json.loads(compiler.query("<mg-pages>", field="value", one=True)))
         return Typeset(made[0], pages, tuple(text.headings), tuple(dict.fromkeys((*text.warnings, *warned))))
 
@@ -77,13 +77,13 @@ def card(book: Book, root: Path, faces: Faces = Faces()) -> bytes:
         (folder / "cover-page.png").write_bytes(_pages(compiler, text, 720, cover=True)[0])
         (folder / "card.typ").write_bytes((HERE / "card.typ").read_bytes())
         inputs = {"data": "book.json", "cover": "cover-page.png"}
-        made, _ = _compiled(compiler, inputs, input=folder / "card.typ", format="png", ppi=72.0)
+        made, _ = _compiled(compiler, text, inputs, input=folder / "card.typ", format="png", ppi=72.0)
         return made[0]
 
 
 def _pages(compiler: Compiler, text: Manuscript, width: int, cover: bool) -> list[bytes]:
     inputs = {"data": "book.json", "part": "cover" if cover else "book"}
-    made, _ = _compiled(compiler, inputs, format="png", ppi=width / (text.data["width"] / 25.4))
+    made, _ = _compiled(compiler, text, inputs, format="png", ppi=width / (text.data["width"] / 25.4))
     return made
 
 
@@ -127,15 +127,29 @@ def _fonts(folders: tuple[Path, ...]) -> tuple[Fonts, tuple[str, ...]]:
     return fonts, tuple(fonts.families())
 
 
-def _compiled(compiler: Compiler, inputs: dict[str, str], **how: Any) -> tuple[list[bytes], list[str]]:
+def _compiled(
+    compiler: Compiler, text: Manuscript, inputs: dict[str, str], **how: Any
+) -> tuple[list[bytes], list[str]]:
     from typst import TypstError
 
     try:
         made, warned = compiler.compile_with_warnings(sys_inputs=inputs, **how)
     except TypstError as exc:
-        raise TypesetError(_sentence(exc)) from None
+        raise TypesetError(_culprit(text) or _sentence(exc)) from None
     assert made is not None
     return made if isinstance(made, list) else [made], [f"the typesetter says: {warning.message}" for warning in warned]
+
+
+def _culprit(text: Manuscript) -> str:
+    """The picture that the typesetter cannot read, in a sentence: it does not say itself which one it is."""
+    from typst import TypstError, compile
+
+    for name, source in text.sources.items():
+        try:
+            compile(b"#image(sys.inputs.name)", root=text.data["folder"], sys_inputs={"name": name})
+        except TypstError as exc:
+            return f"the picture {source} cannot be set: {' '.join(exc.message.split())}. Export it again"
+    return ""
 
 
 def _sentence(fault: TypstError) -> str:
@@ -157,7 +171,14 @@ def _showable(text: Manuscript, fonts: Fonts) -> dict[str, Any]:
         f"no font has {listed}{more}: letters are shown as {MISSING}, emoji left out. A theme can ship a font for them"
     )
     text.headings = [(level, label.translate(table)) for level, label in text.headings]
-    return dict(changed(text.data, lambda found: found.translate(table)))
+    data = dict(changed(text.data, lambda found: found.translate(table)))
+    for node in data["body"]:
+        if isinstance(node, dict) and node["t"] == "h" and not says(node["c"]):
+            node["c"], node["s"] = [*node["c"], MISSING], node["s"] or MISSING
+    for owner, name in ((data, "title"), (data, "cover_title"), (data["ending"] or {}, "title")):
+        if name in owner and not says([owner[name]]):
+            owner[name] = MISSING
+    return data
 
 
 def _missing(characters: str, fonts: Fonts) -> str:
