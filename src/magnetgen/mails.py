@@ -154,10 +154,9 @@ class Mailroom:
     def _wanted(self, kind: str, form: str) -> str:
         """The hole that a mail must have: of one form, what that form gives."""
         magnet = self._plan.magnets.get(self._specs[form].magnet) if form in self._specs else None
-        by_kind = {"webinar": "join_url", "code": "code"}
-        return (
-            by_kind.get(magnet.gives, _REQUIRED["deliver"]) if magnet and kind == "deliver" else _REQUIRED.get(kind, "")
-        )
+        if kind == "deliver" and magnet and magnet.gives in ("webinar", "code"):
+            return "join_url" if magnet.gives == "webinar" else "code"
+        return _REQUIRED.get(kind, "")
 
     def _read(self, source: str) -> _Writing:
         doc = places.document(self._plan.root, source)

@@ -10,7 +10,7 @@ import pytest
 from icalendar import Calendar
 
 from tests.conftest import Site, page
-from tests.magnets.test_front_matter import ABOUT
+from tests.magnets.test_front_matter import ABOUT, OTHER
 
 SECRET = "https://meet.example/r00m-4711"
 WEBINAR = {
@@ -170,12 +170,12 @@ def test_a_trial_and_a_link_lead_where_nobody_else_is_told(site: Site) -> None:
 
 def test_a_file(site: Site) -> None:
     site.write("content/magnets/sheet.md", offer(title="The sheet", kind="file", file="lead-costs.csv"))
-    site.write("content/magnets/lead-costs.csv", "a,b\n1,2\n")
+    site.write("content/magnets/lead-costs.csv", "channel,cost\nmail,12\n")
     site.ok()
     data = compiled(site)
     assert data["assets"]["sheet"]["file"] == "content/magnets/lead-costs.csv"
     assert data["assets"]["sheet"]["name"] == "lead-costs.csv"
-    assert "a,b" not in everything_public(site)
+    assert "channel,cost" not in everything_public(site)
 
 
 def test_a_file_that_everybody_can_have(site: Site) -> None:
@@ -201,7 +201,7 @@ def test_a_mail_of_one_s_own_must_have_what_the_form_gives(site: Site) -> None:
 
 def test_the_site_s_own_mail_holds_for_files_and_not_for_codes(site: Site) -> None:
     site.write("content/magnets/guide.md", offer("## One\n\nWords.", title="The guide", kind="guide"))
-    site.write("content/magnets/spring.md", offer(title="Spring offer", kind="discount", code="SPRING20"))
+    site.write("content/magnets/spring.md", offer(title="Spring offer", kind="discount", code="SPRING20", description=OTHER))
     site.write(
         "content/emails/deliver.md",
         "---\nsubject: Yours\n---\n\n[Take]({{download_url}}), [end]({{unsubscribe_url}}).\n",
