@@ -85,7 +85,7 @@ def _form(magnet: Magnet, words: Mapping[str, str]) -> FormSpec:
     """An address, a name if one likes, and the newsletter as a box of its own."""
     return FormSpec(
         name=magnet.name,
-        title=words["magnet_form_title"].replace("{title}", magnet.title),
+        title=words[f"magnet_form_{magnet.kind}"].replace("{title}", magnet.title),
         fields=_FIELDS,
         consent=(Consent("newsletter", words["magnet_consent"]),),
         button=words[f"magnet_button_{magnet.kind}"],

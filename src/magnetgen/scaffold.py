@@ -34,10 +34,8 @@ def new_site(folder: Path, title: str | None, base_url: str, demo: bool = False)
         target = folder / source.relative_to(STARTER)
         if target.name == "gitignore":  # under its real name it would hide files of this package
             target = target.with_name(".gitignore")
-        if target.suffix == ".typ":
-            target = target.with_suffix(".pdf")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(_typeset(source) if source.suffix == ".typ" else _filled(source, holes))
+        target.write_bytes(_filled(source, holes))
         made.append(target)
     if demo:
         with (folder / "magnetgen.yaml").open("a", encoding="utf-8") as settings:
@@ -53,9 +51,3 @@ def _filled(source: Path, holes: dict[str, str]) -> bytes:
     for hole, value in holes.items():
         text = text.replace(hole, value)
     return text.encode()
-
-
-def _typeset(source: Path) -> bytes:
-    import typst
-
-    return bytes(typst.compile(source.read_bytes(), format="pdf", ignore_system_fonts=True))

@@ -214,7 +214,9 @@ def test_a_tool_that_is_missing_is_named_with_its_installation(bed: Bed, monkeyp
 def large(bed: Bed) -> bytes:
     """A magnet that is too large for any bundle."""
     book = os.urandom(5_000_000)
-    (bed.root / "content" / "magnets" / "five-questions.pdf").write_bytes(book)
+    magnets = bed.root / "content" / "magnets"
+    (magnets / "five-questions.md").unlink()
+    (magnets / "five-questions.pdf").write_bytes(book)
     return book
 
 

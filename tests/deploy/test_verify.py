@@ -40,7 +40,7 @@ def test_all_is_well(live: Live) -> None:
     assert done.exit_code == 0, done.stdout
     assert "FAULT" not in done.stdout and "warn" not in done.stdout
     assert re.search(r"sent: direct as sales\+magnetgen-canary-[0-9a-f]{8}@site\.example", done.stdout)
-    assert "downloaded: five-questions.pdf" in done.stdout and "erased again" in done.stdout
+    assert "downloaded: five-questions-before-you-buy.pdf" in done.stdout and "erased again" in done.stdout
     nothing_left(live)
     kinds = {(json.loads(body)["type"]) for body in live.hooked}
     assert kinds == {"lead.created", "lead.erased"}
@@ -235,7 +235,8 @@ def test_a_download_that_fails(live: Live, change: dict[str, Any], says: str) ->
 
 def test_a_download_from_a_storage(live: Live) -> None:
     """A redirect to where large files lie is followed, once."""
-    book = (live.root / "content" / "magnets" / "five-questions.pdf").read_bytes()
+    assets = json.loads((live.root / ".magnetgen" / "forms.json").read_text("utf-8"))["assets"]
+    book = (live.root / assets["five-questions"]["file"]).read_bytes()
 
     def elsewhere(method: str, path: str, answer: Answer) -> Answer:
         if path.startswith("/api/download/"):

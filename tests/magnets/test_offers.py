@@ -201,7 +201,9 @@ def test_a_mail_of_one_s_own_must_have_what_the_form_gives(site: Site) -> None:
 
 def test_the_site_s_own_mail_holds_for_files_and_not_for_codes(site: Site) -> None:
     site.write("content/magnets/guide.md", offer("## One\n\nWords.", title="The guide", kind="guide"))
-    site.write("content/magnets/spring.md", offer(title="Spring offer", kind="discount", code="SPRING20", description=OTHER))
+    site.write(
+        "content/magnets/spring.md", offer(title="Spring offer", kind="discount", code="SPRING20", description=OTHER)
+    )
     site.write(
         "content/emails/deliver.md",
         "---\nsubject: Yours\n---\n\n[Take]({{download_url}}), [end]({{unsubscribe_url}}).\n",

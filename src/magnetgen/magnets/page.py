@@ -66,7 +66,7 @@ def _written(reader: PageReader, page: Page, text: str, made: Made | None, alt: 
 
 
 def _text(plan: Plan, magnet: Magnet, page: Page, theme: Theme, made: Made | None) -> str:
-    """The page's Markdown: hero, what is inside, a look inside, questions, form."""
+    """The page's Markdown: hero, what is inside, a look inside, questions. The form ends it by itself."""
     words = theme.words
     blocks = [escaped(magnet.subtitle), escaped(magnet.description)]
     if magnet.kind == "webinar":
@@ -88,8 +88,6 @@ def _text(plan: Plan, magnet: Magnet, page: Page, theme: Theme, made: Made | Non
     if magnet.faq:
         blocks.append(f"## {escaped(words['magnet_questions'])} {{#questions .faq}}")
         blocks += [f"### {escaped(question)}\n\n{answer}" for question, answer in magnet.faq]
-    blocks.append(f"## {escaped(words['magnet_form_title'].replace('{title}', magnet.title))} {{#get .form}}")
-    blocks.append(f"![{escaped(button)}](form:{page.form})")
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
