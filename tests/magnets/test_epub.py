@@ -20,7 +20,7 @@ from PIL import Image
 from magnetgen.magnets.book import Book, Chapter, Ending
 from magnetgen.magnets.epub import epub
 from magnetgen.magnets.epub_pictures import FIT, drawing, picture
-from magnetgen.magnets.xhtml import safe_url
+from magnetgen.magnets.xmltext import safe_url
 from tests.magnets import books
 from tests.validators.tools import missing
 
@@ -259,6 +259,17 @@ def test_a_note_stands_in_the_file_that_refers_to_it_first(rich: Read) -> None:
     assert "chapter-1.xhtml#fn-1" in rich.find("chapter-2.xhtml", "//h:a[@epub:type='noteref']/@href")
     assert "↩" not in rich.everything()
     assert "&lt;aside" not in rich.everything()
+
+
+def test_two_chapters_may_use_the_same_names_for_their_notes(root: Path) -> None:
+    body = "## A *heading*, now[^1]\n\nWords[^1].\n\n[^1]: Note of {}.\n"
+    chapters = [books.chapter(name, name.title(), body.format(name), "python-markdown") for name in ("one", "two")]
+    read = Read(epub(books.book(*chapters), root, None))
+    for number, name in enumerate(("one", "two"), 1):
+        file = f"chapter-{number}.xhtml"
+        assert f"Note of {name}." in read.text(file)
+        assert {h[:1] for h in read.find(file, "//h:a[@epub:type]/@href")} == {"#"}
+    assert read.find("nav.xhtml", "//h:nav[@epub:type='toc']//h:li//h:li/h:a/text()") == ["A heading, now"] * 2
 
 
 def test_a_note_that_nothing_refers_to_is_not_lost(root: Path) -> None:
