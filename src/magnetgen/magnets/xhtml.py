@@ -29,7 +29,7 @@ _PLACEHOLDER = re.compile(' href="\x01([^\x02]*)\x02"')
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _INLINE = frozenset((
-    "abbr", "b", "bdi", "cite", "code", "dfn", "em", "i", "kbd", "mark", "q", "s", "samp", "small", "span",
+    "abbr", "b", "bdi", "cite", "code", "em", "i", "kbd", "mark", "q", "s", "samp", "small", "span",
     "strong", "sub", "sup", "u", "var",
 ))  # fmt: skip
 _BLOCKS = frozenset((
@@ -37,7 +37,7 @@ _BLOCKS = frozenset((
     "fieldset", "figcaption", "figure", "footer", "header", "hgroup", "legend", "li", "main", "menu", "nav",
     "ol", "p", "pre", "search", "section", "summary", "table", "ul",
 ))  # fmt: skip
-_RENAMED = {"strike": "s", "tt": "code", "acronym": "abbr", "menu": "ul"}
+_RENAMED = {"strike": "s", "tt": "code", "acronym": "abbr", "dfn": "i", "menu": "ul"}
 _DROPPED = frozenset((
     "base", "button", "canvas", "col", "colgroup", "datalist", "embed", "form", "frame", "frameset", "head",
     "input", "link", "meta", "object", "optgroup", "option", "param", "rp", "script", "select", "source",
@@ -139,7 +139,7 @@ class Writer:
         if tag in ("br", "wbr"):
             return f"<{tag}/>"
         if tag == "a":
-            return self._link(node, inside)
+            return self._link(node, phrasing, inside)
         if tag == "img":
             return self._picture(node.attributes.get("src") or "", {k: v or "" for k, v in node.attributes.items()})
         if tag in ("label", "input"):
@@ -248,7 +248,7 @@ class Writer:
             out += f"<figcaption{self._common(caption)}>{made}</figcaption>"
         return f"<figure{self._common(node)}>{out}</figure>"
 
-    def _link(self, node: Node, inside: Callable[..., str]) -> str:
+    def _link(self, node: Node, phrasing: bool, inside: Callable[..., str]) -> str:
         if self._in_link:
             return inside()
         self._in_link = True
@@ -263,7 +263,10 @@ class Writer:
                 own += ' epub:type="noteref" role="doc-noteref"'
             return f"<a{own}>{inner}</a>"
         target = text(safe_url(target))
-        return f'<a{own} href="{target}">{inner}</a>' if target else f"<span{own}>{inner}</span>" if own else inner
+        if target:
+            return f'<a{own} href="{target}">{inner}</a>'
+        around = "span" if phrasing else "div" if "<" in inner else "span"
+        return f"<{around}{own}>{inner}</{around}>" if own else inner
 
     def _box(self, node: Node, tag: str, inside: Callable[..., str]) -> str:
         """A task's box: one that can be ticked, where the reading system lets it. No other field is one of a book."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from html import escape
 from typing import TYPE_CHECKING
@@ -35,12 +36,24 @@ def safe_url(address: str) -> str:
         return ""
     if parts.scheme not in ("http", "https", "mailto", "tel"):
         return ""
-    if parts.scheme in ("http", "https") and not (parts.hostname and _HOST.fullmatch(parts.netloc)):
+    if parts.scheme in ("http", "https") and not _is_host(parts.netloc, parts.hostname or ""):
+        return ""
+    if parts.scheme in ("mailto", "tel") and not parts.path.strip():
         return ""
     quoted = quote(_STRAY_PERCENT.sub("%25", address), safe="/%:@!$&'()*+,;=~-._?#[]")
     before, mark, fragment = quoted.partition("#")
     before = before.replace("[", "%5B").replace("]", "%5D") if "[" not in parts.netloc else before
     return before + mark + re.sub(r"[#\[\]]", lambda m: f"%{ord(m[0]):X}", fragment)
+
+
+def _is_host(place: str, host: str) -> bool:
+    """place: the host with what may stand around it, a name and a port."""
+    if "[" in place:
+        try:
+            return bool(ipaddress.IPv6Address(host))
+        except ValueError:
+            return False
+    return bool(host and _HOST.fullmatch(place)) and place.count("@") < 2 and ".." not in f".{host}"
 
 
 def classes(node: Node) -> list[str]:
