@@ -10,6 +10,7 @@ import re
 import uuid
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,7 @@ class _Look:
         return css.replace("var(--brand)", brand).replace("var(--ink)", ink).encode()
 
 
+@cache
 def _environment() -> jinja2.Environment:
     import jinja2
 
