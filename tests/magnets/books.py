@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from pathlib import Path
 
 from PIL import Image
@@ -179,6 +180,39 @@ def rich() -> Book:
     )
 
 
+_TAGS = (
+    "p b a div ul ol li dl dt dd table thead tbody tfoot tr td th caption figure figcaption h1 h2 h3 h6 details summary"
+    " ruby rt rp rb label input img br ins del pre x-y span em hr blockquote section address sup time bdo q source picture"
+    " option legend fieldset hgroup nav main header menu dialog code wbr map area noscript font center abbr dfn"
+)
+_WHOLE = "form svg math select object button audio video iframe"
+_ATTRIBUTES = """id=a id=9 id='b c' class=footnotes class=footnote-ref href=#a href='https://x.y/ä ö' href=http://a.b:80/% href=https://a..b/
+href=https://[v1.a]/ href=https://u:p@w@h/ href=https://a/|^`{} href=tel: href=https://x.y/\\a src=media/red.png src=https://v.x/1
+type=checkbox checked title=t&quot;&lt; lang=de-x lang=xx dir=rtl colspan=2 rowspan=3 scope=row start=-1 value=3 type=i alt='' width=10
+datetime=x cite=x role=x usemap=#m style=x"""
+
+
+def random_chapters(seed: int, count: int) -> list[Chapter]:
+    """Tags in any order, most of them never closed."""
+    chance, tags, whole = random.Random(seed), _TAGS.split(), _WHOLE.split()
+    attributes = re.findall(r"(?:[^\s']|'[^']*')+", _ATTRIBUTES)
+
+    def bit() -> str:
+        kind = chance.random()
+        if kind < 0.04:
+            return f"<{(tag := chance.choice(whole))} src='https://v.x/2'>x</{tag}>"
+        if kind < 0.55:
+            return f"<{' '.join([chance.choice(tags), *chance.sample(attributes, chance.choice((0, 0, 1, 2)))])}>"
+        return (
+            f"</{chance.choice(tags)}>" if kind < 0.8 else chance.choice(["text", " ", "&amp;", "&#1;", "<!-- x -->"])
+        )
+
+    return [
+        Chapter(f"c{number}", chance.choice(("", "A title")), "".join(bit() for _ in range(chance.randint(5, 40))))
+        for number in range(count)
+    ]
+
+
 def hostile() -> Book:
     return book(
         chapter("", "", "Words.\n"),
@@ -187,6 +221,7 @@ def hostile() -> Book:
         Chapter("lists", "Deep lists", "<ul><li>" * 3000 + "<table><tr><td>" * 3000 + "at the ground"),
         Chapter("deep", "The same id", "<p>Words.</p>"),
         Chapter("none", "", "  \n"),
+        *random_chapters(1, 60),
         name='näme / with "marks"', title="A \x00 title <b>", author="", publisher="", language="ar",
         url="nonsense", date="some day", brand="red;}", ink="", toc=False,
         ending=Ending("", "", "Go", "javascript:alert(1)"),

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import icalendar
 import pytest
 from dateutil import tz  # type: ignore[import-untyped]
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magnetgen.magnets.calendar import Event, changes, google_url, ics, outlook_url, spoken_time
@@ -123,6 +123,7 @@ def test_the_clock_before_the_change_tells_when_it_comes() -> None:
     assert ("STANDARD", "DTSTART:20261025T030000", "TZNAME:CET", "TZOFFSETFROM:+0200", "TZOFFSETTO:+0100") in found
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(
     zone=st.sampled_from(ZONES),
     start=st.datetimes(datetime(2020, 1, 1), datetime(2036, 1, 1)).map(lambda d: d.replace(microsecond=0, tzinfo=UTC)),
@@ -165,6 +166,7 @@ def test_lines_are_short_and_end_as_the_standard_wants() -> None:
     assert not any(b"\n" in line or b"\r" in line for line in lines)
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(text=st.text(max_size=120))
 def test_any_text_is_one_property(text: str) -> None:
     data = ics(event(title=text, description=text, location=text, organizer=text))

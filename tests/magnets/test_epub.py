@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from PIL import Image
@@ -20,7 +20,7 @@ from PIL import Image
 from magnetgen.magnets.book import Book, Chapter, Ending
 from magnetgen.magnets.epub import epub
 from magnetgen.magnets.epub_pictures import FIT, drawing, picture
-from magnetgen.magnets.xhtml import safe_url
+from magnetgen.magnets.xmltext import safe_url
 from tests.magnets import books
 from tests.validators.tools import missing
 
@@ -261,6 +261,17 @@ def test_a_note_stands_in_the_file_that_refers_to_it_first(rich: Read) -> None:
     assert "&lt;aside" not in rich.everything()
 
 
+def test_two_chapters_may_use_the_same_names_for_their_notes(root: Path) -> None:
+    body = "## A *heading*, now[^1]\n\nWords[^1].\n\n[^1]: Note of {}.\n"
+    chapters = [books.chapter(name, name.title(), body.format(name), "python-markdown") for name in ("one", "two")]
+    read = Read(epub(books.book(*chapters), root, None))
+    for number, name in enumerate(("one", "two"), 1):
+        file = f"chapter-{number}.xhtml"
+        assert f"Note of {name}." in read.text(file)
+        assert {h[:1] for h in read.find(file, "//h:a[@epub:type]/@href")} == {"#"}
+    assert read.find("nav.xhtml", "//h:nav[@epub:type='toc']//h:li//h:li/h:a/text()") == ["A heading, now"] * 2
+
+
 def test_a_note_that_nothing_refers_to_is_not_lost(root: Path) -> None:
     html = '<p>a</p><div class="footnotes"><ol><li id="fn-a"><p>Kept.</p></li></ol></div>'
     assert "Kept." in made(root, html).text("chapter-1.xhtml")
@@ -399,6 +410,13 @@ def test_words_are_kept(hostile: Read) -> None:
         ("a.html", ""),
         ("https://exa mple/", ""),
         ("https:///x", ""),
+        ("https://a..b/", ""),
+        ("https://ana:word@example.org/", "https://ana:word@example.org/"),
+        ("https://ana:w@rd@example.org/", ""),
+        ("https://[v1.a]/", ""),
+        ("https://.a/", ""),
+        ("tel: ", ""),
+        ("mailto:", ""),
         ("http://[::1", ""),
         ("https://example.org:x/", ""),
     ],
@@ -420,6 +438,7 @@ _BITS = st.one_of(
 )
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(html=st.lists(_BITS, max_size=25).map("".join))
 def test_any_html_gives_xml_in_which_links_have_their_ends(html: str) -> None:
     read = made(Path("nowhere"), html)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from magnetgen.magnets.xhtml import clean
+from magnetgen.magnets.xmltext import clean
 from magnetgen.text import truncate
 
 if TYPE_CHECKING:

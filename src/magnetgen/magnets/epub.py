@@ -10,6 +10,7 @@ import re
 import uuid
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,9 @@ from msgspec import Struct
 
 from magnetgen.magnets.book import Book, Chapter
 from magnetgen.magnets.epub_pictures import Picture, Pictures, picture
-from magnetgen.magnets.xhtml import Found, Writer, children, classes, clean, safe_url
-from magnetgen.magnets.xhtml import text as xml_text
+from magnetgen.magnets.xhtml import Found, Writer
+from magnetgen.magnets.xmltext import children, classes, clean, safe_url
+from magnetgen.magnets.xmltext import text as xml_text
 from magnetgen.mailframe import RIGHT_TO_LEFT
 
 if TYPE_CHECKING:
@@ -121,6 +123,7 @@ class _Look:
         return css.replace("var(--brand)", brand).replace("var(--ink)", ink).encode()
 
 
+@cache
 def _environment() -> jinja2.Environment:
     import jinja2
 
@@ -167,6 +170,7 @@ def _texts(book: Book, pictures: Pictures) -> list[Text]:
     for chapter in book.chapters:
         tree = LexborHTMLParser(f"<body>{clean(chapter.html)}")
         trees.append(tree)
+        writer.begin()
         nodes = children(tree.body) if tree.body else []
         notes = _Notes(nodes)
         parts = list(_parts(chapter, notes.rest))

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 from msgspec import Struct
 
-from magnetgen.magnets.xhtml import text
+from magnetgen.magnets.xmltext import text
 from magnetgen.media import MAX_PIXELS
 from magnetgen.text import host_name, unquote_path
 
-MAX_SIDE = 2400
+MAX_SIDE = 2600
 """Pixels. A picture that is longer, or has more bytes than MAX_BYTES, is made smaller: FIT pixels."""
 MAX_BYTES = 2_000_000
 FIT = 1600
@@ -97,7 +97,7 @@ class Pictures:
 
 def picture(data: bytes, stem: str) -> Picture | None:
     """A picture's bytes as a file of the book, remade where it has to be; None if they are no picture."""
-    if b"<svg" in data[:4096] or data.lstrip()[:5] == b"<?xml":
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         made = drawing(data)
         return Picture(f"{stem}.svg", "image/svg+xml", made) if made else None
     return _raster(data, stem)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
+
+from magnetgen.magnets.xmltext import children, classes, clean, safe_url, text, words
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode as Node
@@ -20,86 +20,29 @@ if TYPE_CHECKING:
 MAX_DEPTH = 80
 """Elements within elements. What lies deeper is given as its text."""
 
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _NAME = re.compile(r"[A-Za-z_]")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
-_HOST = re.compile(r"[^\s\"'<>\\^`{|}#%/?]+")
-_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}")
 _INTEGER = re.compile(r"-?[0-9]{1,6}")
 _PLACEHOLDER = re.compile(' href="\x01([^\x02]*)\x02"')
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_INLINE = frozenset(
-    ["abbr", "b", "bdi", "cite", "code", "dfn", "em", "i", "kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "u", "var"]
-)  # fmt: skip
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "center",
-        "dd",
-        "details",
-        "dialog",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "header",
-        "hgroup",
-        "legend",
-        "li",
-        "main",
-        "menu",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "search",
-        "section",
-        "summary",
-        "table",
-        "ul",
-    ]
-)
-_RENAMED = {"strike": "s", "tt": "code", "acronym": "abbr", "menu": "ul"}
-_DROPPED = frozenset(
-    [
-        "base",
-        "button",
-        "canvas",
-        "col",
-        "colgroup",
-        "datalist",
-        "embed",
-        "form",
-        "frame",
-        "frameset",
-        "head",
-        "input",
-        "link",
-        "meta",
-        "object",
-        "optgroup",
-        "option",
-        "param",
-        "rp",
-        "script",
-        "select",
-        "source",
-        "style",
-        "template",
-        "textarea",
-        "title",
-        "track",
-    ]
-)
+_INLINE = frozenset((
+    "abbr", "b", "bdi", "cite", "code", "em", "i", "kbd", "mark", "q", "s", "samp", "small", "span",
+    "strong", "sub", "sup", "u", "var",
+))  # fmt: skip
+_BLOCKS = frozenset((
+    "address", "article", "aside", "blockquote", "center", "dd", "details", "dialog", "div", "dl", "dt",
+    "fieldset", "figcaption", "figure", "footer", "header", "hgroup", "legend", "li", "main", "menu", "nav",
+    "ol", "p", "pre", "search", "section", "summary", "table", "ul",
+))  # fmt: skip
+_RENAMED = {"strike": "s", "tt": "code", "acronym": "abbr", "dfn": "i", "menu": "ul"}
+_DROPPED = frozenset((
+    "base", "button", "canvas", "col", "colgroup", "datalist", "embed", "form", "frame", "frameset", "head",
+    "input", "link", "meta", "object", "optgroup", "option", "param", "rp", "script", "select", "source",
+    "style", "template", "textarea", "title", "track",
+))  # fmt: skip
 _PLAYERS = frozenset(("iframe", "video", "audio"))
 _DIRECTIONS = ("ltr", "rtl", "auto")
 _SCOPES = ("row", "col", "rowgroup", "colgroup")
@@ -113,48 +56,6 @@ class Found(Struct, frozen=True):
     text: str
 
 
-def clean(text: str) -> str:
-    """Without the characters that XML forbids, and those that no reader shows."""
-    return _FORBIDDEN.sub("", text)
-
-
-def text(value: str) -> str:
-    """Plain text as the content of an element or of an attribute."""
-    return escape(clean(value))
-
-
-def safe_url(address: str) -> str:
-    """An address that leads out of a book, as it may stand there: `https:`, `http:`, `mailto:` or `tel:`; else empty."""
-    address = clean(address).strip()
-    try:
-        parts = urlsplit(address)
-        _ = parts.port
-    except ValueError:
-        return ""
-    if parts.scheme not in ("http", "https", "mailto", "tel"):
-        return ""
-    if parts.scheme in ("http", "https") and not (parts.hostname and _HOST.fullmatch(parts.netloc)):
-        return ""
-    quoted = quote(_STRAY_PERCENT.sub("%25", address), safe="/%:@!$&'()*+,;=~-._?#[]")
-    before, mark, fragment = quoted.partition("#")
-    before = before.replace("[", "%5B").replace("]", "%5D") if "[" not in parts.netloc else before
-    return before + mark + re.sub(r"[#\[\]]", lambda m: f"%{ord(m[0]):X}", fragment)
-
-
-def classes(node: Node) -> list[str]:
-    return (node.attributes.get("class") or "").split()
-
-
-def children(node: Node) -> list[Node]:
-    """Elements and texts, without comments."""
-    return [n for n in node.iter(include_text=True) if n.is_element_node or n.is_text_node]
-
-
-def words(node: Node) -> str:
-    """The text of a piece, on one line."""
-    return " ".join(clean(node.text() or "").split())
-
-
 class Writer:
     """Writes the files of one book. Ids and links belong to the whole of it; `finish` puts the links right at the end.
 
@@ -163,12 +64,17 @@ class Writer:
 
     def __init__(self, picture: Callable[[str, dict[str, str]], str]) -> None:
         self._picture = picture
-        self._anchors: dict[str, tuple[str, str]] = {}
+        self._chapter = 0
+        self._anchors: dict[tuple[int, str], tuple[str, str]] = {}
         self._used: dict[str, set[str]] = {}
         self._file = ""
         self._in_link = self._in_label = False
         self.headings: list[Found] = []
         self.noted: list[str] = []
+
+    def begin(self) -> None:
+        """Begin a chapter: a link leads to its own anchor of a name first, and else to the book's first one."""
+        self._chapter += 1
 
     def open(self, file: str) -> None:
         """Begin a file: its headings and the notes that it refers to are gathered anew."""
@@ -176,8 +82,8 @@ class Writer:
         self.headings, self.noted = [], []
 
     def anchor(self, name: str) -> str:
-        """An id for this file, made of any name; empty if the book has that name already."""
-        if not name or name in self._anchors:
+        """An id for this file, made of any name; empty if the chapter has that name already."""
+        if not name or (self._chapter, name) in self._anchors:
             return ""
         safe = _UNSAFE.sub(lambda m: f"_{ord(m[0]):x}", clean(name)) or "a"
         safe = safe if _NAME.match(safe) else f"a-{safe}"
@@ -186,19 +92,20 @@ class Writer:
         while unique in used:
             unique, number = f"{safe}-{number}", number + 1
         used.add(unique)
-        self._anchors[name] = (self._file, unique)
+        self._anchors[self._chapter, name] = (self._file, unique)
         return unique
 
     def link(self, name: str) -> str:
         """` href="…"` to an anchor of the book, to be finished."""
-        return f' href="\x01{text(name)}\x02"'
+        return f' href="\x01{self._chapter} {text(name)}\x02"'
 
     def finish(self, markup: str, file: str) -> str:
         """The markup of a file with every inner link leading where its anchor is; without one, it leads nowhere."""
-        known = {text(name): place for name, place in self._anchors.items()}
+        near = {f"{chapter} {text(name)}": place for (chapter, name), place in self._anchors.items()}
+        far = {text(name): place for (_, name), place in reversed(self._anchors.items())}
 
         def resolved(match: re.Match[str]) -> str:
-            place = known.get(match[1])
+            place = near.get(match[1]) or far.get(match[1].partition(" ")[2])
             if place is None:
                 return ""
             return f' href="{"" if place[0] == file else place[0]}#{place[1]}"'
@@ -232,7 +139,7 @@ class Writer:
         if tag in ("br", "wbr"):
             return f"<{tag}/>"
         if tag == "a":
-            return self._link(node, inside)
+            return self._link(node, phrasing, inside)
         if tag == "img":
             return self._picture(node.attributes.get("src") or "", {k: v or "" for k, v in node.attributes.items()})
         if tag in ("label", "input"):
@@ -252,7 +159,8 @@ class Writer:
         level = min(6, max(1, _HEADINGS[tag] + shift))
         name = node.attributes.get("id") or f"{self._file} heading {len(self.headings)}"
         unique = self.anchor(name) or self.anchor(f"{self._file} heading {len(self.headings)}")
-        self.headings.append(Found(level, unique, words(node)))
+        label = "".join(clean(child.text() or "") for child in children(node) if not _is_reference(child))
+        self.headings.append(Found(level, unique, " ".join(label.split())))
         return f'<h{level} id="{unique}"{self._common(node, with_id=False)}>{inner}</h{level}>'
 
     def _block(self, node: Node, tag: str, shift: int, depth: int) -> str:
@@ -340,7 +248,7 @@ class Writer:
             out += f"<figcaption{self._common(caption)}>{made}</figcaption>"
         return f"<figure{self._common(node)}>{out}</figure>"
 
-    def _link(self, node: Node, inside: Callable[..., str]) -> str:
+    def _link(self, node: Node, phrasing: bool, inside: Callable[..., str]) -> str:
         if self._in_link:
             return inside()
         self._in_link = True
@@ -355,7 +263,10 @@ class Writer:
                 own += ' epub:type="noteref" role="doc-noteref"'
             return f"<a{own}>{inner}</a>"
         target = text(safe_url(target))
-        return f'<a{own} href="{target}">{inner}</a>' if target else f"<span{own}>{inner}</span>" if own else inner
+        if target:
+            return f'<a{own} href="{target}">{inner}</a>'
+        around = "span" if phrasing else "div" if "<" in inner else "span"
+        return f"<{around}{own}>{inner}</{around}>" if own else inner
 
     def _box(self, node: Node, tag: str, inside: Callable[..., str]) -> str:
         """A task's box: one that can be ticked, where the reading system lets it. No other field is one of a book."""
@@ -410,6 +321,10 @@ class Writer:
         if found.get("dir", "").lower() in _DIRECTIONS:
             out += f' dir="{found["dir"].lower()}"'
         return out
+
+
+def _is_reference(node: Node) -> bool:
+    return node.tag == "sup" and ("footnote-reference" in classes(node) or node.css_first("a.footnote-ref") is not None)
 
 
 def _only(node: Node, name: str, shape: re.Pattern[str]) -> str:
