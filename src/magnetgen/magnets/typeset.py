@@ -167,11 +167,11 @@ def _readable(compiler: Compiler, text: Manuscript) -> tuple[list[bytes], list[s
 
 def _culprit(text: Manuscript) -> str:
     """The picture that the typesetter cannot read, in a sentence: it does not say itself which one it is."""
-    from typst import TypstError, compile
+    from typst import Compiler, TypstError
 
     for name, source in text.sources.items():
         try:
-            compile(b"#image(sys.inputs.name)", root=text.folder, sys_inputs={"name": name})
+            Compiler(b"#image(sys.inputs.name)", root=text.folder, sys_inputs={"name": name}).compile()
         except TypstError as exc:
             return f"the picture {source} cannot be set: {' '.join(exc.message.split())}. Export it again"
     return ""
