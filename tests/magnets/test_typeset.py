@@ -326,6 +326,7 @@ HOSTILE = {
     "right to left": "שלום עולם and مرحبا",
     "far away": "日本語 한국어 ไทย हिन्दी 😀 👩‍👩‍👧 🇩🇪 \U000e0001 \ue000 \uffff \U0010ffff",
     "one word": "x" * 80 + " " + "Donaudampfschiffahrtsgesellschaft" * 5 + " https://x.example/" + "a/" * 200,
+    "marks on letters that have none": "0\u1dc0 x\u0363 \u0915\u094d 1\ufe0f\u20e3 \u05d0\u1dc0",
     "combining": "Z" + "\u0301" * 300,
 }
 
@@ -345,6 +346,9 @@ def test_what_no_font_has_is_told_once_and_marked(tmp_path: Path) -> None:
     made = set_text(tmp_path, "A 日 b 日 c 😀 d.\n")
     (warning,) = made.warnings
     assert "日 😀" in warning and warning.count("日") == 1
+    assert set_text(tmp_path, "[a](https://x.example/日)\n").warnings == (), (
+        "an address is not printed here as it is written"
+    )
     assert "A □ b □ c d." in " ".join(read(tmp_path, made).split())
 
 

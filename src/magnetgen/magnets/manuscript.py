@@ -17,10 +17,10 @@ from magnetgen.magnets.nodes import Item, Node, clean, parts, plain, read
 
 WORDS = {
     "book_contents": "Contents",
+    "book_cover": "Cover of {title}",
     "book_links": "Links in this book",
     "book_done": "Done",
     "book_open": "To do",
-    "book_page": "Page",
 }
 """What the typesetter says itself, where the theme has no other words."""
 PAPERS = {"a5": (148.0, 210.0), "a4": (210.0, 297.0), "letter": (215.9, 279.4)}
@@ -31,6 +31,8 @@ TOC_LINES = (33, 44)
 """What a small and a large page of contents hold. If there is more to name, it names chapters only."""
 LONG, PIECE = 25, 20
 """A word of so many letters may break at its signs, one of twice as many after each so many letters."""
+_NAMES = {"t", "id", "to", "url", "file", "src", "lang", "region", "brand", "ink", "accent", "kind", "k", "align"}
+"""What is not printed: types, places, addresses, files."""
 
 _WORD = re.compile(rf"\S{{{LONG},}}")
 _SIGNS = re.compile(r"([/._\-?&=#@:,;+|\\])(?=\w)")
@@ -39,13 +41,14 @@ _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_](?:[A-Za-z]{4}[-_])?([A-Za-z]{2})
 
 @dataclass
 class Manuscript:
-    """data: what the template reads. figures: its files by name; sources: where they are from. headings: (level, text). links: (address, text)."""
+    """data: what the template reads. figures: its files by name; sources: where they are from. folder: where all of it is set. headings: (level, text). links: (address, text)."""
 
     data: dict[str, Any]
     figures: dict[str, Figure]
     headings: list[tuple[int, str]]
     sources: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    folder: Path = Path()
 
 
 def manuscript(book: Book, root: Path, cover_only: bool = False) -> Manuscript:
@@ -55,9 +58,9 @@ def manuscript(book: Book, root: Path, cover_only: bool = False) -> Manuscript:
     body: list[Item] = []
     for chapter in () if cover_only else book.chapters:
         found = read(chapter.html)
-        own = bool(chapter.title.strip())
+        own = bool(_said(chapter.title))
         if own:
-            body.append({"t": "h", "l": 1, "id": chapter.id, "c": [chapter.title]})
+            body.append({"t": "h", "l": 1, "id": chapter.id, "c": [_said(chapter.title)]})
         elif chapter.id:
             body.append({"t": "id", "id": chapter.id})
         for node in _all(found.nodes):
@@ -143,7 +146,7 @@ def shown(url: str) -> str:
 
 
 def _said(text: str) -> str:
-    return re.sub(r"\s+", " ", clean(text)).strip()
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", clean(text))).strip()
 
 
 def _set(text: str) -> str:
@@ -230,6 +233,11 @@ def _printed_links(body: list[Item]) -> list[Node]:
     links: dict[str, Node] = {}
     for node in _all(body):
         url = node.get("url")
+        if url and node["t"] == "a":
+            # A hyphen at the end of a line would be taken for one of the address.
+            node["address"] = plain(node["c"]).removeprefix("mailto:").lower().startswith(shown(url).lower()[:12]) or (
+                plain(node["c"]).lower().startswith("http")
+            )
         if not url or url in links or not url.startswith("http") or node["t"] not in ("a", "action"):
             continue
         text, address = plain(node["c"]), shown(url)
@@ -247,7 +255,9 @@ def _cover(book: Book, root: Path, width: float, height: float, out: Manuscript)
     shape = picture.height / picture.width if picture.width else 0.0
     whole = bool(shape) and abs(shape / (height / width) - 1) <= COVER_SLACK
     out.data["cover"] = {"file": f"cover.{picture.suffix}", "whole": whole, "shape": shape}
-    out.data["cover_alt"] = _said(book.cover_alt) or out.data["title"]
+    out.data["cover_alt"] = _said(book.cover_alt) or out.data["words"]["book_cover"].replace(
+        "{title}", out.data["title"]
+    )
 
 
 def _place(node: Node, root: Path, inches: float, files: dict[str, str], out: Manuscript) -> None:
@@ -325,24 +335,24 @@ def _parted(text: str, longest: int) -> str:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text of the template's data that may be printed."""
+    """Every text of the template's data that is printed."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for inner in value.values():
-            yield from texts(inner)
+        for name, inner in value.items():
+            if name not in _NAMES:
+                yield from texts(inner)
     elif isinstance(value, list):
         for inner in value:
             yield from texts(inner)
 
 
 def changed(value: Any, change: Callable[[str], str]) -> Any:
-    """The template's data with every text changed, but not names of files, places and addresses."""
+    """The template's data with every text changed that is printed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        kept = ("t", "id", "to", "url", "file", "src", "lang", "region", "brand", "ink", "accent", "kind", "k", "align")
-        return {name: inner if name in kept else changed(inner, change) for name, inner in value.items()}
+        return {name: inner if name in _NAMES else changed(inner, change) for name, inner in value.items()}
     if isinstance(value, list):
         return [changed(inner, change) for inner in value]
     return value

@@ -9,6 +9,7 @@ hr and id. Tags that are not known are their content; forms, scripts and players
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -35,9 +36,9 @@ _LEFT_OUT = {
 }  # fmt: skip
 _PLAYERS = {"audio": "a recording", "iframe": "an embedded page", "svg": "an inline drawing", "video": "a film"}
 _STYLES = {
-    "b": "strong", "cite": "em", "code": "code", "del": "del", "dfn": "em", "em": "em", "i": "em", "kbd": "code", "mark": "mark",
-    "s": "del", "samp": "code", "small": "small", "strike": "del", "strong": "strong", "sub": "sub", "sup": "sup", "tt": "code",
-    "var": "em",
+    "b": "strong", "cite": "em", "del": "del", "dfn": "em", "em": "em", "i": "em", "mark": "mark", "s": "del", "small": "small",
+    "strike": "del", "strong": "strong", "sub": "sub", "sup": "sup", "var": "em",
+    **dict.fromkeys(("code", "kbd", "samp", "tt"), "code"),
 }  # fmt: skip
 _LINES = {"a", "em", "strong", "del", "mark", "sup", "sub", "small"}
 _BLOCKS = {
@@ -181,7 +182,7 @@ class _Reader:
         if tag == "p" and "actions" in classes:
             return out + self._actions(node, tags)
         if tag == "pre":
-            code = clean(node.text()).strip("\r\n")
+            code = unicodedata.normalize("NFC", clean(node.text())).strip("\r\n")
             return [*out, {"t": "pre", "s": code.expandtabs(4)}] if code.strip() else out
         if tag == "figure":
             return out + self._figure(node, depth, tags)
@@ -359,7 +360,7 @@ class _Reader:
         return [item for child in _children(node) for item in self.inline(child, deeper, tags + 1)]
 
     def _text(self, text: str) -> list[Item]:
-        text = _SPACE.sub(" ", clean(text))
+        text = _SPACE.sub(" ", unicodedata.normalize("NFC", clean(text)))
         if self.after_space:
             text = text.removeprefix(" ")
         if not text:

@@ -32,14 +32,18 @@ class TypesetError(Exception):
     """A book that cannot be set. Its words are a sentence for the writer."""
 
 
+class _NoGlyphError(TypesetError):
+    """No font shows a piece of the text."""
+
+
 @dataclass(frozen=True)
 class Faces:
-    """Fonts of a theme. folders: with TTF or OTF files; text, headings, code: names of families, or empty: the built-in ones."""
+    """Fonts of a theme. folders: with TTF or OTF files; text, headings, mono: names of families, or empty: the built-in ones."""
 
     folders: tuple[Path, ...] = ()
     text: str = ""
     headings: str = ""
-    code: str = ""
+    mono: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Typeset:
 def pdf(book: Book, root: Path, faces: Faces = Faces()) -> Typeset:
     """The book as PDF: the same bytes for the same book. root: the site's folder. Raises TypesetError."""
     with _prepared(book, root, faces) as (compiler, text):
-        made, warned = _compiled(compiler, text, {"data": "book.json"}, pdf_standards="ua-1")
+        made, warned = _readable(compiler, text)
         pages = int(json.loads(compiler.query("<mg-pages>", field="value", one=True)))
         return Typeset(made[0], pages, tuple(text.headings), tuple(dict.fromkeys((*text.warnings, *warned))))
 
@@ -73,7 +77,7 @@ def pictures(book: Book, root: Path, pages: Sequence[int], width: int, faces: Fa
 def card(book: Book, root: Path, faces: Faces = Faces()) -> bytes:
     """A PNG of 1200×630 pixels: the cover beside the title on the brand's colour. Raises TypesetError."""
     with _prepared(book, root, faces, cover_only=True) as (compiler, text):
-        folder = Path(text.data["folder"])
+        folder = text.folder
         (folder / "cover-page.png").write_bytes(_pages(compiler, text, 720, cover=True)[0])
         (folder / "card.typ").write_bytes((HERE / "card.typ").read_bytes())
         inputs = {"data": "book.json", "cover": "cover-page.png"}
@@ -97,24 +101,23 @@ def _prepared(book: Book, root: Path, faces: Faces, cover_only: bool = False) ->
         text = manuscript(book, root, cover_only)
     except FigureError as exc:
         raise TypesetError(str(exc)) from None
-    for wanted in filter(None, (faces.text, faces.headings, faces.code)):
+    for wanted in filter(None, (faces.text, faces.headings, faces.mono)):
         if wanted not in families:
             raise TypesetError(
                 f'there is no font "{wanted}": the theme\'s fonts and the built-in ones are {", ".join(families)}'
             )
-    data = _showable(text, fonts)
-    data["faces"] = {
+    text.data = _showable(text, fonts)
+    text.data["faces"] = {
         "text": [faces.text or "Libertinus Serif", "Libertinus Serif"],
         "headings": [faces.headings or faces.text or "Libertinus Serif", "Libertinus Serif"],
-        "code": faces.code or "DejaVu Sans Mono",
+        "mono": faces.mono or "DejaVu Sans Mono",
     }
     with tempfile.TemporaryDirectory(prefix="magnetgen-book-") as place:
-        folder = Path(place)
+        text.folder = folder = Path(place)
         (folder / "book.typ").write_bytes((HERE / "book.typ").read_bytes())
-        (folder / "book.json").write_text(json.dumps(data, ensure_ascii=False), "utf-8")
+        _hand_over(text)
         for name, picture in text.figures.items():
             (folder / name).write_bytes(picture.data)
-        text.data = {**data, "folder": place}
         yield Compiler(folder / "book.typ", root=folder, font_paths=fonts, sys_inputs={"data": "book.json"}), text
 
 
@@ -135,18 +138,40 @@ def _compiled(
     try:
         made, warned = compiler.compile_with_warnings(sys_inputs=inputs, **how)
     except TypstError as exc:
+        if _NO_GLYPH.search(exc.message):
+            raise _NoGlyphError(_sentence(exc)) from None
         raise TypesetError(_culprit(text) or _sentence(exc)) from None
     assert made is not None
     return made if isinstance(made, list) else [made], [f"the typesetter says: {warning.message}" for warning in warned]
 
 
+def _readable(compiler: Compiler, text: Manuscript) -> tuple[list[bytes], list[str]]:
+    """The PDF by PDF/UA-1. A font may have a letter and a mark, but not the letter with this mark: then first marks go, and
+    where that is not enough everything that is unusual.
+    """
+    inputs = {"data": "book.json"}
+    unusual = set().union(*(_USUAL.sub("", found) for found in texts(text.data)))
+    marks = {ord(c): "" for c in unusual if unicodedata.category(c)[0] in "MC"}
+    for table in (marks, dict.fromkeys(map(ord, unusual), MISSING)):
+        try:
+            return _compiled(compiler, text, inputs, pdf_standards="ua-1")
+        except _NoGlyphError:
+            text.data = _without(text.data, table)
+            _hand_over(text)
+            listed = " ".join(f"U+{code:04X}" for code in sorted(table)[:20])
+            text.warnings.append(
+                f"some letters with marks cannot be shown and are replaced, with these signs: {listed}"
+            )
+    return _compiled(compiler, text, inputs, pdf_standards="ua-1")
+
+
 def _culprit(text: Manuscript) -> str:
     """The picture that the typesetter cannot read, in a sentence: it does not say itself which one it is."""
-    from typst import TypstError, compile
+    from typst import Compiler, TypstError
 
     for name, source in text.sources.items():
         try:
-            compile(b"#image(sys.inputs.name)", root=text.data["folder"], sys_inputs={"name": name})
+            Compiler(b"#image(sys.inputs.name)", root=text.folder, sys_inputs={"name": name}).compile()
         except TypstError as exc:
             return f"the picture {source} cannot be set: {' '.join(exc.message.split())}. Export it again"
     return ""
@@ -171,7 +196,12 @@ def _showable(text: Manuscript, fonts: Fonts) -> dict[str, Any]:
         f"no font has {listed}{more}: letters are shown as {MISSING}, emoji left out. A theme can ship a font for them"
     )
     text.headings = [(level, label.translate(table)) for level, label in text.headings]
-    data = dict(changed(text.data, lambda found: found.translate(table)))
+    return _without(text.data, table)
+
+
+def _without(data: dict[str, Any], table: dict[int, str]) -> dict[str, Any]:
+    """The template's data with some characters replaced. What has to say something still does."""
+    data = dict(changed(data, lambda found: found.translate(table)))
     for node in data["body"]:
         if isinstance(node, dict) and node["t"] == "h" and not says(node["c"]):
             node["c"], node["s"] = [*node["c"], MISSING], node["s"] or MISSING
@@ -179,6 +209,10 @@ def _showable(text: Manuscript, fonts: Fonts) -> dict[str, Any]:
         if name in owner and not says([owner[name]]):
             owner[name] = MISSING
     return data
+
+
+def _hand_over(text: Manuscript) -> None:
+    (text.folder / "book.json").write_text(json.dumps(text.data, ensure_ascii=False), "utf-8")
 
 
 def _missing(characters: str, fonts: Fonts) -> str:
