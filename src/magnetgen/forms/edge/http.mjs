@@ -134,19 +134,29 @@ function labelsOf(ctx) {
   return new Map(fields.map((field) => [field.name, `${field.label}: `]));
 }
 
+/** A button's words. */
+export function buttonOf(site, name) {
+  return own(site.words, `button_${name}`) || own(BUTTONS, name);
+}
+
 const SCRIPT = new RegExp(`<script\\b[^]*?</script>[${SPACE}]*`, "gi");
 const STYLE = /<style>([^]*?)<\/style>/g;
 
-/** A page of the site's with its holes filled, every value escaped. It needs no scripts, and its policy allows none. */
-export function page(site, name, { errors = [], back = "", button = "" } = {}) {
+/**
+ * A page of the site's with its holes filled, every value escaped. It needs no scripts, and its policy allows none.
+ * `link`: [address, label], or null.
+ */
+export function page(site, name, { errors = [], back = "", button = "", code = "", link = null } = {}) {
   const text = own(site.pages, name) || FRAME.replace("{title}", () => escape(site.title)) + PLAIN[name];
   const listed = errors.map((line) => `<li>${escape(line)}</li>`).join("");
   const holes = {
     "{{errors}}": `<div class="errors" role="alert"><ul>${listed}</ul></div>`,
     "{{back}}": escape(back),
-    "{{button}}": escape(own(site.words, `button_${button}`) || own(BUTTONS, button)),
+    "{{button}}": escape(buttonOf(site, button)),
+    "{{code}}": escape(code),
+    "{{link}}": link ? `<p><a class="button" href="${escape(link[0])}">${escape(link[1])}</a></p>` : "",
   };
-  return text.replace(SCRIPT, "").replace(/\{\{(?:errors|back|button)\}\}/g, (hole) => holes[hole]);
+  return text.replace(SCRIPT, "").replace(/\{\{(?:errors|back|button|code|link)\}\}/g, (hole) => holes[hole]);
 }
 
 /** A page with its policy. `formTo`: an address that its form's answer leads to. */

@@ -1,11 +1,15 @@
 /** The links of mails: confirm, unsubscribe, download. Only a POST changes a lead: scanners follow links. */
 
-import { findLead, locate, note, transact } from "./effects.mjs";
-import { accepted, header, html, jsonResponse, makeResponse, page, Problem, problem, wantsJson } from "./http.mjs";
+import { findCodes, findLead, locate, note, transact } from "./effects.mjs";
+import {
+  accepted, buttonOf, header, html, jsonResponse, makeResponse, page, Problem, problem, redirect, wantsJson,
+} from "./http.mjs";
+import { assetOf, codeOf, magnetOf } from "./magnets.mjs";
 import * as rules from "./rules.mjs";
-import { quote, strip } from "./text.mjs";
+import { partition, quote, strip } from "./text.mjs";
 import * as tokens from "./tokens.mjs";
 
+const FORMAT = /^[a-z0-9]{1,8}$/;
 const RANGE = /^bytes=([0-9]{0,18})-([0-9]{0,18})$/;
 const TYPES = new Map([
   ["pdf", "application/pdf"],
@@ -74,23 +78,46 @@ export function* unsubscribe(ctx, text) {
 
 // Download
 
-export function* download(ctx, text) {
+export function* download(ctx, rest) {
+  const [text, slash, format] = partition(rest, "/");
   const token = tokenOf(ctx, text, tokens.DOWNLOAD);
   const form = formOf(ctx, token);
-  const asset = ctx.site.assets.get(token.asset);
-  if (!asset || token.asset !== form.spec.magnet) throw new Problem(404, "invalid_token");
+  const magnet = token.asset === form.spec.magnet ? magnetOf(ctx.site, token.asset) : null;
+  if (!magnet || (slash && !FORMAT.test(format))) throw new Problem(404, "invalid_token");
+  const asset = assetOf(ctx.site, magnet, format);
+  if (!asset && (slash || !isWithoutFile(magnet))) throw new Problem(404, "invalid_token");
   if (ctx.request.method === "POST") return yield* sendAgain(ctx, form, token);
   const lead = yield findLead(token.lead);
   if (!lead) throw new Problem(410, "token_superseded");
   if (tokens.isExpired(token, ctx.now)) return expired(ctx, form);
+  const [response, isGiven] = asset ? yield* file(ctx, asset) : yield* told(ctx, magnet, lead);
+  if (ctx.request.method === "GET" && isGiven) yield note(...rules.downloaded(ctx, lead.id));
+  return response;
+}
+
+function isWithoutFile(magnet) {
+  return Boolean(magnet.code || magnet.codes.length || magnet.url);
+}
+
+/** → [response, whether the lead has now had it]. */
+function* file(ctx, asset) {
   const where = yield locate(asset);
   if (where === null) throw new Problem(503, "store_unavailable", [], [["retry-after", "60"]]);
   const isElsewhere = typeof where === "string";
   const response = isElsewhere ? makeResponse(302, [["location", where]]) : attachment(ctx, asset, where);
-  if (ctx.request.method === "GET" && [200, 302].includes(response.status)) {
-    yield note(...rules.downloaded(ctx, lead.id));
+  return [response, [200, 302].includes(response.status)];
+}
+
+/** A code, where it is of use, or an address alone. Nobody gets a single-use code by a GET: programs follow links. */
+function* told(ctx, magnet, lead) {
+  const isSingle = magnet.codes.length > 0;
+  const code = isSingle ? codeOf(ctx.site, lead, yield findCodes([lead.id])) : magnet.code;
+  if (!code && !isSingle) return [makeResponse(302, redirect(magnet.url).headers), true];
+  if (wantsJson(ctx.request)) {
+    return [jsonResponse(code ? { ok: true, code, url: magnet.url } : { ok: true, code: null }), Boolean(code)];
   }
-  return response;
+  const link = magnet.url ? [magnet.url, magnet.label || buttonOf(ctx.site, "code")] : null;
+  return [html(ctx, code ? page(ctx.site, "code", { code, link }) : page(ctx.site, "soldout")), Boolean(code)];
 }
 
 function expired(ctx, form) {

@@ -1,9 +1,10 @@
-/** forms.json as the handler knows it: forms, assets, mails, pages, destinations. Keys are those of site.py. */
+/** forms.json as the handler knows it: forms, magnets, files, mails, pages, destinations. Keys are those of site.py. */
 
 import { createHash } from "node:crypto";
 
 import * as contract from "./contract.mjs";
 import { dumps } from "./json.mjs";
+import { madeMagnet } from "./magnets.mjs";
 import { hextets } from "./network.mjs";
 import { origin, urlsplit, utf8 } from "./text.mjs";
 
@@ -63,7 +64,7 @@ export function load(text, given = "") {
   return siteFromData(data, given);
 }
 
-/** `load`, from what the JSON holds. Forms, assets and destinations become Maps, origins a Set. */
+/** `load`, from what the JSON holds. Forms, assets, magnets and destinations become Maps, origins a Set. */
 export function siteFromData(data, given = "") {
   const isObject = data !== null && typeof data === "object" && !Array.isArray(data);
   if (!isObject || data.v !== contract.VERSION) {
@@ -90,6 +91,7 @@ function madeSite(data, given) {
     title: data.title || urlsplit(baseUrl).netloc,
     forms: mapped(need(data, "forms"), (name, entry) => madeForm(name, entry, baseUrl)),
     assets: mapped(data.assets ?? {}, madeAsset),
+    magnets: mapped(data.magnets ?? {}, madeMagnet),
     mails: data.mails ?? {},
     pages: data.pages ?? {},
     words: data.words ?? {},
