@@ -25,7 +25,7 @@ export const IDEM = ["form_id", "key", "fingerprint", "response", "expires_at", 
 const LEAD_CHANGES = ["email", "status", "data", "consent", "confirmed_at", "unsubscribed_at", "downloaded_at"];
 const SUBMISSION_CHANGES = ["lead_id", "status", "reason", "source", "applied_at"];
 const IDEM_CHANGES = ["fingerprint", "response", "expires_at", "submission_id"];
-const TABLES = ["submission", "idem", "outbox", "lead", "suppression", "disabled", "probe", "rate", "guard", "code"];
+const TABLES = ["code", "submission", "idem", "outbox", "lead", "suppression", "disabled", "probe", "rate", "guard"];
 const TEXTS = new Set(["data", "consent", "fields", "source", "body", "response"]);
 /** How long a commit's receipt is kept: far longer than anybody waits for the answer. */
 const RECEIPT_SECONDS = 600;

@@ -84,9 +84,9 @@ function weight(weights, kind, subtype) {
   return name === undefined ? 0 : weights.get(name);
 }
 
-/** 303 to an address of the build. A header is ASCII; such an address may not be. */
-export function redirect(url) {
-  return makeResponse(303, [["location", quote(url, /[!-~]/)]]);
+/** To an address of the build. A header is ASCII; such an address may not be. */
+export function redirect(url, status = 303) {
+  return makeResponse(status, [["location", quote(url, /[!-~]/)]]);
 }
 
 /** A response with plain data as JSON. */
@@ -134,8 +134,12 @@ function labelsOf(ctx) {
   return new Map(fields.map((field) => [field.name, `${field.label}: `]));
 }
 
-/** A button's words. */
-export function buttonOf(site, name) {
+function linked(site, [url, label]) {
+  const words = escape(label || buttonOf(site, "link"));
+  return `<p class="actions"><a class="button" href="${escape(url)}">${words}</a></p>`;
+}
+
+function buttonOf(site, name) {
   return own(site.words, `button_${name}`) || own(BUTTONS, name);
 }
 
@@ -144,7 +148,7 @@ const STYLE = /<style>([^]*?)<\/style>/g;
 
 /**
  * A page of the site's with its holes filled, every value escaped. It needs no scripts, and its policy allows none.
- * `link`: [address, label], or null.
+ * `link`: [address, what its button says or empty], or null: a button that leads somewhere else.
  */
 export function page(site, name, { errors = [], back = "", button = "", code = "", link = null } = {}) {
   const text = own(site.pages, name) || FRAME.replace("{title}", () => escape(site.title)) + PLAIN[name];
@@ -154,7 +158,7 @@ export function page(site, name, { errors = [], back = "", button = "", code = "
     "{{back}}": escape(back),
     "{{button}}": escape(buttonOf(site, button)),
     "{{code}}": escape(code),
-    "{{link}}": link ? `<p><a class="button" href="${escape(link[0])}">${escape(link[1])}</a></p>` : "",
+    "{{link}}": link ? linked(site, link) : "",
   };
   return text.replace(SCRIPT, "").replace(/\{\{(?:errors|back|button|code|link)\}\}/g, (hole) => holes[hole]);
 }

@@ -2,10 +2,11 @@
 
 import { findCodes, findLead, locate, note, transact } from "./effects.mjs";
 import {
-  accepted, buttonOf, header, html, jsonResponse, makeResponse, page, Problem, problem, redirect, wantsJson,
+  accepted, header, html, jsonResponse, makeResponse, page, Problem, problem, redirect, wantsJson,
 } from "./http.mjs";
-import { assetOf, codeOf, magnetOf } from "./magnets.mjs";
+import { assetOf, codeOf } from "./magnets.mjs";
 import * as rules from "./rules.mjs";
+import { magnetOf } from "./site.mjs";
 import { partition, quote, strip } from "./text.mjs";
 import * as tokens from "./tokens.mjs";
 
@@ -78,29 +79,26 @@ export function* unsubscribe(ctx, text) {
 
 // Download
 
+/** `rest`: a token, or TOKEN/FORMAT for another format of the same. */
 export function* download(ctx, rest) {
   const [text, slash, format] = partition(rest, "/");
   const token = tokenOf(ctx, text, tokens.DOWNLOAD);
   const form = formOf(ctx, token);
-  const magnet = token.asset === form.spec.magnet ? magnetOf(ctx.site, token.asset) : null;
-  if (!magnet || (slash && !FORMAT.test(format))) throw new Problem(404, "invalid_token");
-  const asset = assetOf(ctx.site, magnet, format);
-  if (!asset && (slash || !isWithoutFile(magnet))) throw new Problem(404, "invalid_token");
+  const magnet = magnetOf(ctx.site, form);
+  const isSound = token.asset === magnet?.name && (!slash || FORMAT.test(format));
+  const asset = isSound ? assetOf(ctx.site, magnet, format) : null;
+  if (!isSound || (!asset && (magnet.assets.length || format))) throw new Problem(404, "invalid_token");
   if (ctx.request.method === "POST") return yield* sendAgain(ctx, form, token);
   const lead = yield findLead(token.lead);
   if (!lead) throw new Problem(410, "token_superseded");
   if (tokens.isExpired(token, ctx.now)) return expired(ctx, form);
-  const [response, isGiven] = asset ? yield* file(ctx, asset) : yield* told(ctx, magnet, lead);
+  const [response, isGiven] = asset ? yield* fileOf(ctx, asset) : yield* given(ctx, magnet, lead);
   if (ctx.request.method === "GET" && isGiven) yield note(...rules.downloaded(ctx, lead.id));
   return response;
 }
 
-function isWithoutFile(magnet) {
-  return Boolean(magnet.code || magnet.codes.length || magnet.url);
-}
-
-/** → [response, whether the lead has now had it]. */
-function* file(ctx, asset) {
+/** → [response, whether the lead then has what it asked for]. */
+function* fileOf(ctx, asset) {
   const where = yield locate(asset);
   if (where === null) throw new Problem(503, "store_unavailable", [], [["retry-after", "60"]]);
   const isElsewhere = typeof where === "string";
@@ -108,16 +106,17 @@ function* file(ctx, asset) {
   return [response, [200, 302].includes(response.status)];
 }
 
-/** A code, where it is of use, or an address alone. Nobody gets a single-use code by a GET: programs follow links. */
-function* told(ctx, magnet, lead) {
+/** What is no file: an address to go to, or the lead's code. It only looks: programs follow links, too. */
+function* given(ctx, magnet, lead) {
   const isSingle = magnet.codes.length > 0;
+  if (!magnet.code && !isSingle) return [redirect(magnet.url, 302), true];
   const code = isSingle ? codeOf(ctx.site, lead, yield findCodes([lead.id])) : magnet.code;
-  if (!code && !isSingle) return [makeResponse(302, redirect(magnet.url).headers), true];
   if (wantsJson(ctx.request)) {
-    return [jsonResponse(code ? { ok: true, code, url: magnet.url } : { ok: true, code: null }), Boolean(code)];
+    return [jsonResponse(code ? { ok: true, code, url: magnet.url || null } : { ok: true, code: null }), Boolean(code)];
   }
-  const link = magnet.url ? [magnet.url, magnet.label || buttonOf(ctx.site, "code")] : null;
-  return [html(ctx, code ? page(ctx.site, "code", { code, link }) : page(ctx.site, "soldout")), Boolean(code)];
+  if (!code) return [html(ctx, page(ctx.site, "soldout")), false];
+  const link = magnet.url ? [magnet.url, magnet.label] : null;
+  return [html(ctx, page(ctx.site, "code", { code, link })), true];
 }
 
 function expired(ctx, form) {

@@ -7,8 +7,8 @@
 
 import { address, shown } from "./addresses.mjs";
 import { fill, HOLES, WITH_FIELDS } from "./holes.mjs";
-import { magnetOf } from "./magnets.mjs";
 import { UNSUBSCRIBED } from "./records.mjs";
+import { magnetOf } from "./site.mjs";
 import { escape, SPACE, urlsplit } from "./text.mjs";
 import * as tokens from "./tokens.mjs";
 
@@ -64,7 +64,7 @@ export class Composer {
   /** Who was to get a single-use code, and has none as all of them are gone, is told so. */
   kindOf(delivery, form, code) {
     const kind = delivery.kind.replace(/^mail:/, "");
-    const isGone = kind === "deliver" && !code && magnetOf(this.site, form?.spec.magnet)?.codes.length;
+    const isGone = kind === "deliver" && !code && magnetOf(this.site, form)?.codes.length;
     return isGone ? "soldout" : kind;
   }
 
@@ -76,7 +76,7 @@ export class Composer {
 
   /** What the kind's holes are filled with: holes.mjs says which it has. */
   holes(kind, form, lead, delivery, now, code) {
-    const magnet = magnetOf(this.site, form.spec.magnet);
+    const magnet = magnetOf(this.site, form);
     const link = (purpose) => (lead ? this.link(purpose, lead, now, form) : "");
     let download;
     const downloadUrl = () => (download ??= form.spec.magnet ? link(tokens.DOWNLOAD) : "");
@@ -111,7 +111,7 @@ export class Composer {
     const after = lead.unsubscribed_at !== null ? Math.floor(lead.unsubscribed_at / 1000) + 1 : 0;
     const issued = Math.max(Math.floor(now), after);
     const asset = purpose === tokens.DOWNLOAD ? form.spec.magnet : "";
-    const lives = asset ? magnetOf(this.site, asset)?.valid_for : 0;
+    const lives = asset ? magnetOf(this.site, form)?.valid_for : 0;
     const token = tokens.issue(this.keys, purpose, lead.form, lead.id, issued, this.random(16), asset, lives);
     return `${this.site.public_url}/${purpose}/${token}`;
   }

@@ -6,10 +6,11 @@
 
 import { createHash } from "node:crypto";
 
-import { claimOf, magnetOf } from "./magnets.mjs";
+import { claimOf } from "./magnets.mjs";
 import * as outgoing from "./outgoing.mjs";
 import { ACCEPTED, CONFIRMED, HELD, PENDING, UNSUBSCRIBED } from "./records.mjs";
 import { CHANGES, IDEM, LEAD, LOAD, shownSource } from "./records.mjs";
+import { magnetOf } from "./site.mjs";
 import { partition, utf8 } from "./text.mjs";
 import * as tokens from "./tokens.mjs";
 
@@ -84,7 +85,7 @@ function answerOf(ctx, form, lead, nonce) {
 /** A page's address with the download's token as its fragment, which no server sees. */
 export function withDownload(ctx, form, lead, url, nonce) {
   const { magnet } = form.spec;
-  const lives = magnetOf(ctx.site, magnet)?.valid_for;
+  const lives = magnetOf(ctx.site, form)?.valid_for;
   const token = tokens.issue(ctx.keys, tokens.DOWNLOAD, form.name, lead, ctx.now, nonce, magnet, lives);
   return `${partition(url, "#")[0]}#${token}`;
 }

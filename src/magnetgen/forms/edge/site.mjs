@@ -4,7 +4,6 @@ import { createHash } from "node:crypto";
 
 import * as contract from "./contract.mjs";
 import { dumps } from "./json.mjs";
-import { madeMagnet } from "./magnets.mjs";
 import { hextets } from "./network.mjs";
 import { origin, urlsplit, utf8 } from "./text.mjs";
 
@@ -30,6 +29,14 @@ export function destinationsOf(site, form) {
   const named = form.spec.notify.filter((name) => !name.startsWith("email:"));
   if (!form.spec.notify.length) return [...site.destinations.values()];
   return named.filter((name) => site.destinations.has(name)).map((name) => site.destinations.get(name));
+}
+
+/** What a form gives: a magnet, or the file of that name; null where it gives nothing, or nothing is known of it. */
+export function magnetOf(site, form) {
+  const name = form ? form.spec.magnet : "";
+  if (site.magnets.has(name)) return site.magnets.get(name);
+  const asset = site.assets.get(name);
+  return asset ? madeMagnet(name, { kind: "file", title: asset.filename, assets: [name] }) : null;
 }
 
 /** MAGNETGEN_PUBLIC_URL as browsers would write it: pages' origins are compared with it. Throws SiteFault. */
@@ -166,6 +173,26 @@ function madeAsset(name, entry) {
     size: integer(need(entry, "size")),
     sha256: need(entry, "sha256"),
     key: entry.key ?? "",
+  });
+}
+
+/**
+ * What leads are given. `assets`: ids of files, the first by the bare link; else a code, or one of `codes` for each
+ * lead, or only `url`, where it leads to. `valid_for`: seconds that a download link lives, 0: as long as links do;
+ * `holes`: what only the mail says; `label`: of the button that leads to `url`.
+ */
+function madeMagnet(name, entry) {
+  return Object.freeze({
+    name,
+    title: entry.title || name,
+    kind: need(entry, "kind"),
+    valid_for: integer(entry.valid_for || 0),
+    assets: Object.freeze([...(entry.assets ?? [])]),
+    holes: entry.holes ?? {},
+    code: entry.code ?? "",
+    codes: Object.freeze([...(entry.codes ?? [])]),
+    url: entry.url ?? "",
+    label: entry.label ?? "",
   });
 }
 
