@@ -62,7 +62,11 @@ def test_a_link_made_in_the_second_of_an_unsubscription_is_younger_than_it() -> 
     from magnetgen.forms.mail import Composer
 
     ended = replace(LEAD, form="double", status="unsubscribed", unsubscribed_at=MS + 400)
-    text = Composer(SITE, KEYS, "a@b.co", lambda n: bytes(n))._link(tokens.CONFIRM, ended, NOW).rsplit("/", 1)[1]
+    text = (
+        Composer(SITE, KEYS, "a@b.co", lambda n: bytes(n))
+        ._link(tokens.CONFIRM, SITE.forms["double"], ended, NOW)
+        .rsplit("/", 1)[1]
+    )
     token = tokens.verify(KEYS, text, tokens.CONFIRM, NOW)
     assert not rules.superseded(ended, token)
     assert rules.superseded(ended, replace(token, issued=NOW)) and rules.superseded(None, token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,7 +11,18 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from magnetgen.forms import decode, rules, tokens, validate
-from magnetgen.forms.effects import Drain, FindPerson, ListLeads, ListOutbox, ListSubmissions, Retry, Steps, Transact
+from magnetgen.forms.effects import (
+    Drain,
+    Effect,
+    FindCodes,
+    FindPerson,
+    ListLeads,
+    ListOutbox,
+    ListSubmissions,
+    Retry,
+    Steps,
+    Transact,
+)
 from magnetgen.forms.http import Context, Problem, json_response
 from magnetgen.forms.records import (
     ACCEPTED,
@@ -31,6 +42,7 @@ from magnetgen.forms.records import (
     shown_source,
 )
 from magnetgen.forms.rules import Outcome
+from magnetgen.forms.site import Site
 
 LIMIT_MAX = 200
 _SUBMISSION = re.compile(r"submissions/([0-9a-f]{32})/release")
@@ -92,6 +104,22 @@ def lead_data(lead: Lead) -> dict[str, Any]:
     }
 
 
+def code_of(site: Site, lead: Mapping[str, Any], codes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """{"code": …} of what a lead's form gives now; nothing where the lead has none."""
+    magnet = site.magnet_of(site.forms.get(lead["form"]))
+    code = codes.get(lead["id"], {}).get(magnet.name, "") if magnet else ""
+    return {"code": code} if code else {}
+
+
+def _with_codes(ctx: Context, leads: Sequence[Mapping[str, Any]]) -> Generator[Effect, Any, list[dict[str, Any]]]:
+    """Leads as plain data, and the codes of those that have one. The store is asked only where a form gives codes."""
+    site = ctx.site
+    giving = {name for name, form in site.forms.items() if (magnet := site.magnet_of(form)) and magnet.codes}
+    wanted = tuple(lead["id"] for lead in leads if lead["form"] in giving)
+    codes: Mapping[str, Mapping[str, str]] = (yield FindCodes(wanted)) if wanted else {}
+    return [{**lead, **code_of(site, lead, codes)} for lead in leads]
+
+
 def submission_data(sent: Submission) -> dict[str, Any]:
     """A submission as the owner sees it."""
     return {
@@ -113,7 +141,8 @@ def _leads(ctx: Context) -> Steps:
     query = LeadQuery(*_query(ctx.request.query, (PENDING, CONFIRMED, UNSUBSCRIBED)))
     found: list[Lead] = yield ListLeads(replace(query, limit=query.limit + 1))
     shown = found[: query.limit]
-    return json_response({"leads": [lead_data(lead) for lead in shown], "next": _cursor(found, query.limit)})
+    leads = yield from _with_codes(ctx, [lead_data(lead) for lead in shown])
+    return json_response({"leads": leads, "next": _cursor(found, query.limit)})
 
 
 def _submissions(ctx: Context) -> Steps:
@@ -204,7 +233,8 @@ def _address(ctx: Context) -> str:
 def _search(ctx: Context) -> Steps:
     found: dict[str, Any] = yield FindPerson(tokens.email_key(ctx.keys, _address(ctx)))
     submissions = [{**sent, "source": shown_source(sent["source"])} for sent in found["submissions"]]
-    return json_response({**found, "submissions": submissions})
+    leads = yield from _with_codes(ctx, found["leads"])
+    return json_response({**found, "leads": leads, "submissions": submissions})
 
 
 def _erase(ctx: Context) -> Steps:

@@ -51,6 +51,13 @@ class FindLead:
 
 
 @dataclass(frozen=True)
+class FindCodes:
+    """Codes that were handed out to leads → {lead's id: {magnet: code}}, without those that have none."""
+
+    leads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class FindPerson:
     """→ what is known of an address, as plain data."""
 
@@ -109,6 +116,7 @@ Effect = (
     | Transact
     | Note
     | FindLead
+    | FindCodes
     | FindPerson
     | ListLeads
     | ListSubmissions

@@ -10,19 +10,40 @@ from collections.abc import Mapping
 
 HOLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 
+OF_MAGNET = ("join_url", "event_time", "google_url", "outlook_url")
+"""Holes that a magnet of forms.json fills by itself; empty where it has no such thing."""
+
 HOLES: dict[str, tuple[str, ...]] = {
-    "confirm": ("site_title", "form_title", "confirm_url"),
-    "deliver": ("site_title", "form_title", "download_url", "unsubscribe_url"),
+    "confirm": ("site_title", "form_title", "magnet_title", "confirm_url"),
+    "deliver": (
+        "site_title",
+        "form_title",
+        "magnet_title",
+        "download_url",
+        "epub_url",
+        "code",
+        *OF_MAGNET,
+        "unsubscribe_url",
+    ),
+    "soldout": ("site_title", "form_title", "magnet_title", "unsubscribe_url"),
     "welcome": ("site_title", "form_title", "unsubscribe_url"),
-    "notify": ("site_title", "form_title", "email", "answers", "lead_id"),
+    "notify": ("site_title", "form_title", "magnet_title", "email", "answers", "lead_id"),
     "held": ("site_title", "form_title", "reason", "submission_id"),
 }
 """Kind of mail → its holes, beside fields."""
 
-WITH_FIELDS = ("deliver", "welcome")
+WITH_FIELDS = ("deliver", "soldout", "welcome")
 """Kinds that have the form's fields, too, once the lead has confirmed: before that, a stranger may have typed them."""
 
-ADDRESSES = ("confirm_url", "download_url", "unsubscribe_url")
+ADDRESSES = (
+    "confirm_url",
+    "download_url",
+    "epub_url",
+    "unsubscribe_url",
+    "join_url",
+    "google_url",
+    "outlook_url",
+)
 """Holes that are a whole address."""
 
 

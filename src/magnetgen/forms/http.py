@@ -17,6 +17,8 @@ from magnetgen.forms.site import Site, origin
 from magnetgen.forms.tokens import Keys
 
 Header = tuple[str, str]
+Link = tuple[str, str]
+"""An address, and what its button says; without words, what such buttons say."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +175,9 @@ def _weight(weights: Mapping[str, float], kind: str, subtype: str) -> float:
 _URL_SAFE = "".join(map(chr, range(0x21, 0x7F)))
 
 
-def redirect(url: str) -> Response:
+def redirect(url: str, status: int = 303) -> Response:
     # A header is ASCII; an address of the build may not be.
-    return Response(303, (("location", quote(url, safe=_URL_SAFE)),))
+    return Response(status, (("location", quote(url, safe=_URL_SAFE)),))
 
 
 def json_response(data: Any, status: int = 200, *headers: Header) -> Response:
@@ -232,6 +234,8 @@ _PLAIN = {
     "unsubscribe": "<h1>Unsubscribe</h1><form method=post><button>{{button}}</button></form>",
     "unsubscribed": "<h1>You are unsubscribed</h1>",
     "expired": "<h1>This link has expired</h1><form method=post><button>{{button}}</button></form>",
+    "code": "<h1>Your code</h1><p><code>{{code}}</code></p>{{link}}",
+    "soldout": "<h1>All codes have been given out</h1><p>There were only so many, and the last one is gone.</p>",
 }
 _FRAME = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>{}</title>{}"
 BUTTONS = {
@@ -239,6 +243,7 @@ BUTTONS = {
     "confirm_download": "Confirm and download",
     "unsubscribe": "Unsubscribe",
     "expired": "Send me a fresh link",
+    "link": "Continue",
 }
 
 
@@ -248,16 +253,35 @@ def _template(text: str) -> str:
     return _SCRIPT.sub("", text)
 
 
-def page(site: Site, name: str, errors: list[str] | None = None, back: str = "", button: str = "") -> str:
-    """A page of the site's with its holes filled, every value escaped."""
+def page(
+    site: Site,
+    name: str,
+    errors: list[str] | None = None,
+    back: str = "",
+    button: str = "",
+    code: str = "",
+    link: Link | None = None,
+) -> str:
+    """A page of the site's with its holes filled, every value escaped. `link`: a button that leads somewhere else."""
     text = _template(site.pages.get(name) or _FRAME.format(escape(site.title), _PLAIN[name]))
     listed = "".join(f"<li>{escape(line)}</li>" for line in errors or [])
     holes = {
         "{{errors}}": f'<div class="errors" role="alert"><ul>{listed}</ul></div>',
         "{{back}}": escape(back),
-        "{{button}}": escape(site.words.get(f"button_{button}") or BUTTONS.get(button, "")),
+        "{{button}}": escape(_button(site, button)),
+        "{{code}}": escape(code),
+        "{{link}}": _link(site, link) if link else "",
     }
-    return re.sub(r"\{\{(?:errors|back|button)\}\}", lambda match: holes[match[0]], text)
+    return re.sub(r"\{\{(?:errors|back|button|code|link)\}\}", lambda match: holes[match[0]], text)
+
+
+def _button(site: Site, name: str) -> str:
+    return site.words.get(f"button_{name}") or BUTTONS.get(name, "")
+
+
+def _link(site: Site, link: Link) -> str:
+    url, label = link
+    return f'<p class="actions"><a class="button" href="{escape(url)}">{escape(label or _button(site, "link"))}</a></p>'
 
 
 def html(ctx: Context, text: str, status: int = 200, form_to: str = "") -> Response:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Generator, Mapping
+from typing import Any
 from urllib.parse import quote
 
 from magnetgen.forms import rules, tokens
-from magnetgen.forms.effects import FindLead, Locate, Note, Steps, Transact
+from magnetgen.forms.effects import Effect, FindCodes, FindLead, Locate, Note, Steps, Transact
 from magnetgen.forms.http import (
     Context,
     FilePart,
@@ -17,12 +19,20 @@ from magnetgen.forms.http import (
     json_response,
     page,
     problem,
+    redirect,
     wants_json,
 )
 from magnetgen.forms.records import Lead
 from magnetgen.forms.rules import Outcome
-from magnetgen.forms.site import Asset, Form
+from magnetgen.forms.site import Asset, Form, Magnet
 
+Codes = Mapping[str, Mapping[str, str]]
+"""Lead's id → magnet → code."""
+Given = Generator[Effect, Any, tuple[Response, bool]]
+"""What answers a download, and whether the lead then has what it asked for."""
+
+_NO_CODE = {"ok": True, "code": None}
+_FORMAT = re.compile(r"[a-z0-9]{1,8}")
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _TYPES = {
     "pdf": "application/pdf",
@@ -101,11 +111,16 @@ def unsubscribe(ctx: Context, text: str) -> Steps:
 # Download
 
 
-def download(ctx: Context, text: str) -> Steps:
+def download(ctx: Context, rest: str) -> Steps:
+    """`rest`: a token, or TOKEN/FORMAT for another format of the same."""
+    text, slash, format = rest.partition("/")
     token = _token(ctx, text, tokens.DOWNLOAD)
     form = _form(ctx, token)
-    asset = ctx.site.assets.get(token.asset)
-    if asset is None or token.asset != form.spec.magnet:
+    magnet = ctx.site.magnet_of(form)
+    if magnet is None or token.asset != magnet.name or (slash and not _FORMAT.fullmatch(format)):
+        raise Problem(404, "invalid_token")
+    asset = ctx.site.assets.get(magnet.asset(format))
+    if asset is None and (magnet.assets or format):
         raise Problem(404, "invalid_token")
     if ctx.request.method == "POST":
         return (yield from _send_again(ctx, form, token))
@@ -114,13 +129,35 @@ def download(ctx: Context, text: str) -> Steps:
         raise Problem(410, "token_superseded")
     if token.expired(ctx.now):
         return _expired(ctx, form)
+    response, is_given = (yield from _file(ctx, asset)) if asset else (yield from _given(ctx, magnet, lead))
+    if ctx.request.method == "GET" and is_given:
+        yield Note(*rules.downloaded(ctx, lead.id))
+    return response
+
+
+def _file(ctx: Context, asset: Asset) -> Given:
     where: int | str | None = yield Locate(asset)
     if where is None:
         raise Problem(503, "store_unavailable", headers=(("retry-after", "60"),))
     response = Response(302, (("location", where),)) if isinstance(where, str) else _attachment(ctx, asset, where)
-    if ctx.request.method == "GET" and response.status in (200, 302):
-        yield Note(*rules.downloaded(ctx, lead.id))
-    return response
+    return response, response.status in (200, 302)
+
+
+def _given(ctx: Context, magnet: Magnet, lead: Lead) -> Given:
+    """What is no file: an address to go to, or the lead's code."""
+    if not (magnet.code or magnet.codes):
+        yield from ()
+        return redirect(magnet.url, 302), True
+    code = magnet.code
+    if magnet.codes:
+        found: Codes = yield FindCodes((lead.id,))
+        code = found.get(lead.id, {}).get(magnet.name, "")
+    if wants_json(ctx.request):
+        return json_response({"ok": True, "code": code, "url": magnet.url or None} if code else _NO_CODE), bool(code)
+    if not code:
+        return html(ctx, page(ctx.site, "soldout")), False
+    link = (magnet.url, magnet.label) if magnet.url else None
+    return html(ctx, page(ctx.site, "code", code=code, link=link)), True
 
 
 def _expired(ctx: Context, form: Form) -> Response:

@@ -24,7 +24,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from magnetgen.forms import tokens
-from magnetgen.forms.holes import HOLES, WITH_FIELDS, fill
+from magnetgen.forms.holes import HOLES, OF_MAGNET, WITH_FIELDS, fill
 from magnetgen.forms.records import UNSUBSCRIBED, Delivery, Lead
 from magnetgen.forms.site import Form, Site, SiteFault
 from magnetgen.forms.tokens import Keys
@@ -96,35 +96,51 @@ class Composer:
     sender: str
     random: Callable[[int], bytes]
 
-    def compose(self, delivery: Delivery, lead: Lead | None, now: float) -> EmailMessage:
-        """The mail of a delivery, made now. Raises Refused."""
+    def compose(self, delivery: Delivery, lead: Lead | None, now: float, code: str = "") -> EmailMessage:
+        """The mail of a delivery, made now. `code`: the single-use one that the lead has. Raises Refused."""
         kind, form = delivery.kind.removeprefix("mail:"), self.site.forms.get(delivery.form)
         if form is None or (lead is None and kind != "held"):
             raise Refused(CANCELLED)
         to_owner = delivery.dest.startswith("email:")
         if lead and not to_owner and _ended_since(lead, delivery, kind):
             raise Refused(CANCELLED)
+        if kind == "deliver" and self.single_use(delivery) and not code:
+            kind = "soldout"
         recipient = delivery.dest.removeprefix("email:") if to_owner else lead.email if lead else ""
-        holes = self._holes(kind, form, lead, delivery, now)
+        holes = self._holes(kind, form, lead, delivery, now, code)
         return self._message(kind, form, recipient, holes, delivery, lead, now)
+
+    def single_use(self, delivery: Delivery) -> str:
+        """The magnet of which a mail brings a code that its lead alone has; empty for all other mails."""
+        magnet = self.site.magnet_of(self.site.forms.get(delivery.form))
+        return magnet.name if magnet and magnet.codes and delivery.kind == "mail:deliver" else ""
 
     def _template(self, kind: str, form: Form) -> Mapping[str, str]:
         """The site's own for the form, the site's own, or the default."""
         own = self.site.mails
         return {**defaults()[kind], **own.get(kind, {}), **own.get(f"{kind}:{form.name}", {})}
 
-    def _holes(self, kind: str, form: Form, lead: Lead | None, delivery: Delivery, now: float) -> dict[str, str]:
+    def _holes(
+        self, kind: str, form: Form, lead: Lead | None, delivery: Delivery, now: float, code: str
+    ) -> dict[str, str]:
         """What the kind's holes are filled with: magnetgen.forms.holes says which it has."""
+        magnet = self.site.magnet_of(form)
 
-        def link(purpose: str, asset: str = "") -> str:
-            return self._link(purpose, lead, now, asset) if lead else ""
+        @cache
+        def link(purpose: str) -> str:
+            return self._link(purpose, form, lead, now) if lead else ""
 
-        magnet = form.spec.magnet
+        def epub() -> str:
+            return f"{link(tokens.DOWNLOAD)}/epub" if magnet and magnet.asset("epub") and lead else ""
+
         values: dict[str, Callable[[], str]] = {
             "site_title": lambda: self.site.title,
             "form_title": lambda: form.spec.title,
             "confirm_url": lambda: link(tokens.CONFIRM),
-            "download_url": lambda: link(tokens.DOWNLOAD, magnet) if magnet else "",
+            "download_url": lambda: link(tokens.DOWNLOAD) if form.spec.magnet else "",
+            "epub_url": epub,
+            "magnet_title": lambda: magnet.title if magnet else "",
+            "code": lambda: code or (magnet.code if magnet else ""),
             "unsubscribe_url": lambda: link(tokens.UNSUBSCRIBE),
             "email": lambda: lead.email if lead else "",
             "answers": lambda: "\n".join(f"{label}: {value}" for label, value in _answers(form, lead)),
@@ -132,16 +148,20 @@ class Composer:
             "reason": lambda: str(delivery.body.get("reason", "")),
             "submission_id": lambda: str(delivery.body.get("submission", "")),
         }
-        holes = {name: values[name]() for name in HOLES[kind]}
+        own = magnet.holes if magnet else {}
+        holes = {name: own.get(name, "") if name in OF_MAGNET else values[name]() for name in HOLES[kind]}
         # The text of a stranger goes to nobody before the address is theirs.
         if lead and kind in WITH_FIELDS and lead.confirmed_at is not None:
             return {**_fields(lead), **holes}
         return holes
 
-    def _link(self, purpose: str, lead: Lead, now: float, asset: str = "") -> str:
+    def _link(self, purpose: str, form: Form, lead: Lead, now: float) -> str:
         # A link made in the second of an unsubscription is younger than it.
         issued = max(int(now), lead.unsubscribed_at // 1000 + 1 if lead.unsubscribed_at is not None else 0)
-        token = tokens.issue(self.keys, purpose, lead.form, lead.id, issued, self.random(16), asset)
+        magnet = self.site.magnet_of(form) if purpose == tokens.DOWNLOAD else None
+        asset = form.spec.magnet if purpose == tokens.DOWNLOAD else ""
+        valid_for = magnet.valid_for if magnet else 0
+        token = tokens.issue(self.keys, purpose, lead.form, lead.id, issued, self.random(16), asset, valid_for)
         return f"{self.site.public_url}/{purpose}/{token}"
 
     def _message(
@@ -166,7 +186,7 @@ class Composer:
             message["Message-ID"] = f"<{delivery.id}@{urlsplit(self.site.public_url).hostname or 'localhost'}>"
             if lead and kind == "notify" and not _ENCODED.search(lead.email):
                 message["Reply-To"] = address(lead.email)
-            if kind in ("deliver", "welcome"):
+            if "unsubscribe_url" in holes:
                 message["List-Unsubscribe"] = f"<{holes['unsubscribe_url']}>"
                 message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
             else:

@@ -241,8 +241,10 @@ class Deliverer:
         if delivery.form not in self.composer.site.forms:
             return Sent(False, "no_form", item=True)
         lead = self.store.find_lead(delivery.lead) if delivery.lead else None
+        magnet = self.composer.single_use(delivery)
+        code = self.store.codes((delivery.lead,)).get(delivery.lead, {}).get(magnet, "") if magnet else ""
         try:
-            message = self.composer.compose(delivery, lead, self.clock())
+            message = self.composer.compose(delivery, lead, self.clock(), code)
         except Refused as exc:
             return Sent(False, str(exc), permanent=True)
         return self.mail.send(message) if self.mail else Sent(False, "no_transport")

@@ -127,6 +127,15 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """The first of the codes that nobody has yet is this lead's, unless it has one of the magnet's already."""
+
+    magnet: str
+    codes: tuple[str, ...]
+    lead: str
+
+
+@dataclass(frozen=True)
 class Changes:
     """What a decision writes, all of it or nothing. `answer` is handed back once it is durable."""
 
@@ -135,6 +144,8 @@ class Changes:
     leads: tuple[Lead, ...] = ()
     submissions: tuple[Submission, ...] = ()
     outbox: tuple[Delivery, ...] = ()
+    claim: Claim | None = None
+    """At `now`. Where no code is left, everything else is written all the same."""
     cancel_mails: str = ""
     """A lead whose waiting mails are not to be sent."""
     suppress: tuple[str, str] = ("", "")

@@ -17,8 +17,8 @@ from magnetgen.forms.records import (
     PENDING,
     UNSUBSCRIBED,
     Changes,
+    Claim,
     Decide,
-    Delivery,
     Idem,
     Lead,
     Load,
@@ -113,8 +113,16 @@ def _answer(ctx: Context, form: Form, lead: str, nonce: bytes) -> dict[str, str]
 
 def with_download(ctx: Context, form: Form, lead: str, url: str, nonce: bytes) -> str:
     """A page's address with the download's token as its fragment, which no server sees."""
-    token = tokens.issue(ctx.keys, tokens.DOWNLOAD, form.name, lead, ctx.now, nonce, form.spec.magnet)
+    magnet = ctx.site.magnet_of(form)
+    valid_for = magnet.valid_for if magnet else 0
+    token = tokens.issue(ctx.keys, tokens.DOWNLOAD, form.name, lead, ctx.now, nonce, form.spec.magnet, valid_for)
     return f"{url.partition('#')[0]}#{token}"
+
+
+def _claim(ctx: Context, form: Form, lead: Lead) -> Claim | None:
+    """One of the codes that the form gives, for a lead that is to be given something: never for who only looks."""
+    magnet = ctx.site.magnet_of(form)
+    return Claim(magnet.name, magnet.codes, lead.id) if magnet and magnet.codes else None
 
 
 def accept(ctx: Context, form: Form, sent: Submission, found: Snapshot, lead_id: str) -> Changes:
@@ -135,7 +143,9 @@ def accept(ctx: Context, form: Form, sent: Submission, found: Snapshot, lead_id:
     kind = "deliver" if form.spec.magnet else "welcome" if is_new and not found.suppressed else ""
     if kind and _may_mail(ctx, found, kind):
         outbox += (outgoing.mail(ctx, lead, kind, sent.id),)
-    return Changes(leads=(lead,), submissions=(sent,), outbox=outbox, release=lead.email_key)
+    # Whether or not a mail may go out: the page that follows shows the code.
+    claim = _claim(ctx, form, lead)
+    return Changes(leads=(lead,), submissions=(sent,), outbox=outbox, claim=claim, release=lead.email_key, now=ctx.ms)
 
 
 def _accept_unconfirmed(ctx: Context, form: Form, sent: Submission, found: Snapshot, lead_id: str) -> Changes:
@@ -145,9 +155,11 @@ def _accept_unconfirmed(ctx: Context, form: Form, sent: Submission, found: Snaps
     # Who has confirmed gets the thing again; anybody else is asked to confirm.
     kind = "deliver" if lead.status == CONFIRMED and form.spec.magnet else "confirm"
     outbox = () if before else outgoing.created(ctx, form, lead, sent, owner=False)
+    claim = None
     if _may_mail(ctx, found, kind):
         outbox += (outgoing.mail(ctx, lead, kind, sent.id),)
-    return Changes(leads=(lead,), submissions=(sent,), outbox=outbox)
+        claim = _claim(ctx, form, lead) if kind == "deliver" else None
+    return Changes(leads=(lead,), submissions=(sent,), outbox=outbox, claim=claim, now=ctx.ms)
 
 
 def _may_mail(ctx: Context, found: Snapshot, kind: str) -> bool:
@@ -222,10 +234,11 @@ def confirm(ctx: Context, form: Form, token: tokens.Token) -> tuple[Load, Decide
         lead_now = replace(_applied(lead, waiting, ctx.ms), status=CONFIRMED)
         applied = tuple(replace(sent, applied_at=ctx.ms) for sent in waiting)
         cause = f"confirm:{lead.unsubscribed_at or 0}" if lead.status != CONFIRMED else waiting[-1].id
-        outbox = outgoing.confirmed(ctx, form, lead_now, cause)
+        outbox, claim = outgoing.confirmed(ctx, form, lead_now, cause), None
         if lead.status != CONFIRMED:
             outbox += (outgoing.mail(ctx, lead_now, "deliver" if form.spec.magnet else "welcome", cause),)
-        return Changes(answer, None, (lead_now,), applied, outbox, release=lead.email_key, now=ctx.ms)
+            claim = _claim(ctx, form, lead_now)
+        return Changes(answer, None, (lead_now,), applied, outbox, claim, release=lead.email_key, now=ctx.ms)
 
     return Load(lead=token.lead), decide
 
@@ -251,10 +264,11 @@ def fresh_link(ctx: Context, form: Form, token: tokens.Token) -> tuple[Load, Dec
     def decide(found: Snapshot) -> Changes:
         if found.lead is None:
             return Changes(Outcome({}, fault="token_superseded"))
-        outbox: tuple[Delivery, ...] = ()
-        if _may_mail(ctx, found, "deliver"):
-            outbox = (outgoing.mail(ctx, found.lead, "deliver", f"fresh:{ctx.ms // BUCKET_MS}"),)
-        return Changes(Outcome({"status": "accepted", "next": form.next}), outbox=outbox)
+        answer = Outcome({"status": "accepted", "next": form.next})
+        if not _may_mail(ctx, found, "deliver"):
+            return Changes(answer)
+        outbox = (outgoing.mail(ctx, found.lead, "deliver", f"fresh:{ctx.ms // BUCKET_MS}"),)
+        return Changes(answer, outbox=outbox, claim=_claim(ctx, form, found.lead), now=ctx.ms)
 
     return Load(lead=token.lead, mails_since=ctx.ms - DAY_MS), decide
 

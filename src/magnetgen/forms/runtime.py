@@ -140,6 +140,8 @@ class Runtime:
                 return self.verifier.verify(step.challenge, step.answer, step.once)
             case effects.FindLead():
                 return store.find_lead(step.id)
+            case effects.FindCodes():
+                return store.codes(step.leads)
             case effects.FindPerson():
                 return store.person(step.email_key)
             case effects.ListLeads():

@@ -71,6 +71,34 @@ class Asset:
 
 
 @dataclass(frozen=True)
+class Magnet:
+    """What leads are given. `assets`: ids of files, the first by the bare link; else a code, or one of `codes` for each
+    lead, or only `url`, where it leads to.
+
+    `valid_for`: seconds that a download link lives, 0: as long as links do; `holes`: what only the mail says;
+    `label`: of the button that leads to `url`.
+    """
+
+    name: str
+    title: str
+    kind: str = "file"
+    valid_for: int = 0
+    assets: tuple[str, ...] = ()
+    holes: Mapping[str, str] = field(default_factory=dict)
+    code: str = ""
+    codes: tuple[str, ...] = ()
+    url: str = ""
+    label: str = ""
+
+    def asset(self, format: str = "") -> str:
+        """The id of the file that a link gives, or of its other format; empty where there is none."""
+        if not format:
+            return self.assets[0] if self.assets else ""
+        name = f"{self.name}.{format}"
+        return name if name in self.assets else ""
+
+
+@dataclass(frozen=True)
 class Destination:
     """Where leads go. The values of the `*_env` are names of environment variables."""
 
@@ -92,6 +120,7 @@ class Site:
     title: str = ""
     forms: Mapping[str, Form] = field(default_factory=dict)
     assets: Mapping[str, Asset] = field(default_factory=dict)
+    magnets: Mapping[str, Magnet] = field(default_factory=dict)
     mails: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
@@ -109,6 +138,14 @@ class Site:
     @property
     def secure(self) -> bool:
         return self.public_url.startswith("https:")
+
+    def magnet_of(self, form: Form | None) -> Magnet | None:
+        """What a form gives: a magnet, or the file of that name; None where it gives nothing, or nothing is known of it."""
+        name = form.spec.magnet if form else ""
+        if name in self.magnets:
+            return self.magnets[name]
+        asset = self.assets.get(name)
+        return Magnet(name, asset.filename, assets=(name,)) if asset else None
 
     def destinations_of(self, form: Form) -> tuple[Destination, ...]:
         """The destinations that a form names; all of them where it names none."""
@@ -169,6 +206,7 @@ def _site(data: dict[str, Any], public_url: str) -> Site:
         title=data.get("title") or urlsplit(data["base_url"]).netloc,
         forms={name: _form(name, entry, data["base_url"]) for name, entry in data["forms"].items()},
         assets={name: _asset(name, entry) for name, entry in data.get("assets", {}).items()},
+        magnets={name: _magnet(name, entry) for name, entry in data.get("magnets", {}).items()},
         mails=data.get("mails", {}),
         pages=data.get("pages", {}),
         words=data.get("words", {}),
@@ -232,6 +270,21 @@ def _asset(name: str, entry: dict[str, Any]) -> Asset:
         size=int(entry["size"]),
         sha256=entry["sha256"],
         key=entry.get("key", ""),
+    )
+
+
+def _magnet(name: str, entry: dict[str, Any]) -> Magnet:
+    return Magnet(
+        name=name,
+        title=entry.get("title") or name,
+        kind=entry["kind"],
+        valid_for=int(entry.get("valid_for") or 0),
+        assets=tuple(entry.get("assets", ())),
+        holes=entry.get("holes", {}),
+        code=entry.get("code", ""),
+        codes=tuple(entry.get("codes", ())),
+        url=entry.get("url", ""),
+        label=entry.get("label", ""),
     )
 
 

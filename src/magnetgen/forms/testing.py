@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from magnetgen.forms import destinations, runtime, tokens
+from magnetgen.forms import admin, destinations, runtime, tokens
 from magnetgen.forms import site as sites
 from magnetgen.forms.asgi import App, Receive, Send, read_body
 from magnetgen.forms.mail import Sent, content, refused
@@ -124,8 +124,19 @@ class TestApp(App):
             return self.runtime.drain()
         if name == "state":
             wait(list(self.runtime.notes))
-            return {**self._store.dump(), "mails": self.sinks.mails, "webhooks": self.sinks.hooks}
+            return {
+                **self._store.dump(),
+                "leads": self._leads(),
+                "mails": self.sinks.mails,
+                "webhooks": self.sinks.hooks,
+            }
         return None
+
+    def _leads(self) -> list[dict[str, Any]]:
+        """As rows, and with their codes as the owner is shown them."""
+        rows = [dict(row) for row in self._store.dump()["leads"]]
+        codes = self._store.codes([row["id"] for row in rows])
+        return [row | admin.code_of(self.runtime.site, row, codes) for row in rows]
 
 
 def _ready(destination: sites.Destination) -> Ready:

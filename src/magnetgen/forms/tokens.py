@@ -146,9 +146,11 @@ def sign(keys: Keys, token: Token, nonce: bytes) -> str:
     return f"{head}.{b64(mac(derive(keys, keys.signer, token.purpose), head.encode()))}"
 
 
-def issue(keys: Keys, purpose: str, form: str, lead: str, now: float, nonce: bytes, asset: str = "") -> str:
-    """A fresh token with the lifetime of its purpose."""
-    issued, lifetime = int(now), LIFETIMES[purpose]
+def issue(
+    keys: Keys, purpose: str, form: str, lead: str, now: float, nonce: bytes, asset: str = "", valid_for: int = 0
+) -> str:
+    """A fresh token. `valid_for`: seconds, where it is not to live as long as those of its purpose do."""
+    issued, lifetime = int(now), valid_for or LIFETIMES[purpose]
     return sign(keys, Token(purpose, form, lead, issued, issued + lifetime if lifetime else 0, asset), nonce)
 
 

@@ -1,7 +1,8 @@
 """What a store promises, so that the rules can stand in the core alone.
 
 `submit` runs a decision inside one serializable transaction: it loads what is asked for, calls `decide`, writes the
-changes and commits durably before the future has a result. A decision may run again, or not at all: it must be pure.
+changes and commits durably before the future has a result. A code that is claimed is handed out in that transaction,
+and to nobody else ever: a store that cannot promise this hands out none. A decision may run again, or not at all: it must be pure.
 Whatever a store cannot do at the moment is StoreUnavailable, and then nothing was written.
 """
 
@@ -80,6 +81,9 @@ class Store(Protocol):
     def disable(self, dest: str, now: int, off: bool) -> None: ...
 
     def find_lead(self, id: str) -> Lead | None: ...
+
+    def codes(self, leads: Collection[str]) -> dict[str, dict[str, str]]:
+        """Lead's id → magnet → the code that it has. Leads without any are left out."""
 
     def probe(self, now: int) -> None:
         """Write something and read it back. Raises StoreUnavailable."""

@@ -176,6 +176,8 @@ class PostgresStore(SqlStore):
                 alone = True
                 raise _Alone
             changes = decide(found)
+            if changes.claim:
+                postgres_locks.hold_codes(connection, changes.claim.magnet)
             rows.write(connection, changes)
             return changes.answer
 

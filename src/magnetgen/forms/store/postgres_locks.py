@@ -1,4 +1,4 @@
-"""Whom a decision in PostgreSQL waits for: those that decide on the same person, the same key, or a limit that is near.
+"""Whom a decision in PostgreSQL waits for: those on the same person, the same key, the same codes, a limit that is near.
 
 Locks last as long as the transaction. A statement after them sees all that was committed before they were granted, so
 that READ COMMITTED is enough: no decision has to be thrown away because another looked at the same rows.
@@ -28,6 +28,11 @@ def hold(connection: Connection, load: Load, alone: bool) -> None:
     if load.count_max:
         shared = "" if alone else "_shared"
         connection.execute(f"SELECT pg_advisory_xact_lock{shared}(?)", (number(f"form {load.form}"),))
+
+
+def hold_codes(connection: Connection, magnet: str) -> None:
+    """Wait for one's turn with a magnet's codes: after all other locks, so that no two wait for each other."""
+    connection.execute("SELECT pg_advisory_xact_lock(?)", (number(f"codes {magnet}"),))
 
 
 def _person(connection: Connection, load: Load) -> str:

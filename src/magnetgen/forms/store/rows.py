@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from magnetgen.forms.records import Changes, Decide, Idem, Lead, LeadQuery, Load, Snapshot, Submission, SubmissionQuery
-from magnetgen.forms.store import outbox_sql
+from magnetgen.forms.store import codes, outbox_sql
 from magnetgen.forms.store.connection import Connection
 
 _LEAD = (
@@ -144,6 +144,8 @@ def write(connection: Connection, changes: Changes) -> None:
         outbox_sql.cancel_mails(connection, changes.cancel_mails)
     for delivery in changes.outbox:
         outbox_sql.insert(connection, delivery)
+    if changes.claim:
+        codes.hand_out(connection, changes.claim, changes.now)
     if changes.release:
         connection.execute("DELETE FROM suppression WHERE email_key=?", (changes.release,))
     if changes.suppress[0]:
@@ -161,6 +163,7 @@ def _erase(connection: Connection, key: str) -> None:
     connection.execute(f"{scrub} WHERE kind<>'lead.erased' AND lead_id IN {mine}", (key,))
     held = "(SELECT id FROM submission WHERE lead_id IS NULL AND email_key=?)"
     connection.execute(f"{scrub} WHERE kind<>'lead.erased' AND cause IN {held}", (key,))
+    codes.forget(connection, key)
     connection.execute(f"DELETE FROM submission WHERE lead_id IN {mine} OR email_key=?", (key, key))
     connection.execute("DELETE FROM lead WHERE email_key=?", (key,))
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store.connection import Connection
 
-VERSION = 1
+VERSION = 2
+"""2: `code`."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS lead(
@@ -44,6 +45,9 @@ CREATE INDEX IF NOT EXISTS outbox_newest ON outbox(created_at DESC);
 CREATE TABLE IF NOT EXISTS suppression(email_key TEXT PRIMARY KEY, reason TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS disabled(dest TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS probe(id INTEGER PRIMARY KEY CHECK(id = 1), at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS code(
+  magnet TEXT NOT NULL, code TEXT NOT NULL, lead_id TEXT REFERENCES lead(id), at INTEGER NOT NULL,
+  PRIMARY KEY(magnet, code), UNIQUE(lead_id, magnet)) WITHOUT ROWID;
 """
 RATE = (
     "CREATE TABLE IF NOT EXISTS rate(bucket TEXT, key TEXT, n INTEGER NOT NULL, ends_at INTEGER NOT NULL, "
@@ -55,7 +59,7 @@ _GUARD = (
 )
 """D1 has no transaction that a decision could run in. Each commit begins with a row here, which cannot be written when
 what was read has changed since; it is the commit's receipt, too, should its answer get lost."""
-TABLES = ("submission", "idem", "outbox", "lead", "suppression", "disabled", "probe")
+TABLES = ("code", "submission", "idem", "outbox", "lead", "suppression", "disabled", "probe")
 
 
 _POSTGRES = (("INTEGER", "BIGINT"), ("TEXT", 'TEXT COLLATE "C"'), (" WITHOUT ROWID", ""))
@@ -80,7 +84,7 @@ def for_d1() -> Iterator[str]:
 
 
 def check(version: int) -> bool:
-    """Whether the tables are there. A newer magnetgen's are refused, not guessed at."""
+    """Whether all tables are there; what an older version lacks is made. A newer magnetgen's are refused, not guessed at."""
     if version > VERSION:
         raise SiteFault(
             f"the store has version {version}, and this magnetgen knows versions up to {VERSION}: install the newer one"

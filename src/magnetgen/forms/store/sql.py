@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from magnetgen.forms.records import Decide, Delivery, Lead, LeadQuery, Load, Submission, SubmissionQuery
-from magnetgen.forms.store import StoreUnavailable, outbox_sql, rows, schema
+from magnetgen.forms.store import StoreUnavailable, codes, outbox_sql, rows, schema
 from magnetgen.forms.store.connection import Connection
 
 QUARANTINE_MS = 30 * 86_400_000
@@ -44,6 +44,9 @@ class SqlStore(ABC):
 
     def find_lead(self, id: str) -> Lead | None:
         return self._read(lambda connection: rows.lead_by_id(connection, id))
+
+    def codes(self, leads: Collection[str]) -> dict[str, dict[str, str]]:
+        return self._read(lambda connection: codes.of(connection, leads)) if leads else {}
 
     def person(self, email_key: str) -> dict[str, Any]:
         return self._read(lambda connection: rows.person(connection, email_key))
