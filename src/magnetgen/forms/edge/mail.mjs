@@ -15,8 +15,6 @@ import * as tokens from "./tokens.mjs";
 export { address } from "./addresses.mjs";
 
 const CANCELLED = "cancelled";
-/** Kinds of mail that tell how to leave. */
-const WITH_UNSUBSCRIPTION = ["deliver", "soldout", "welcome"];
 /** How an encoded word begins (RFC 2047): in an address it may be decoded on the way, and be other addresses then. */
 const ENCODED = /=\?/;
 const SPACES = new RegExp(`[${SPACE}]+`);
@@ -132,7 +130,7 @@ export class Composer {
     ]);
     const replyTo = lead && kind === "notify" && !ENCODED.test(lead.email) ? addressOr(lead.email) : null;
     if (replyTo) headers.set("Reply-To", shown(replyTo));
-    if (WITH_UNSUBSCRIPTION.includes(kind)) {
+    if (holes.has("unsubscribe_url")) {
       headers.set("List-Unsubscribe", `<${holes.get("unsubscribe_url")}>`);
       headers.set("List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
     } else {
