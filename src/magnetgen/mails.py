@@ -257,6 +257,7 @@ class Mailroom:
 _WHEN = {
     "confirm": "forms with `double_opt_in: true` do",
     "deliver": "forms with a `magnet` do; the others send welcome",
+    "soldout": "forms do whose `magnet` has single-use codes",
     "welcome": "forms without a `magnet` do; the others send deliver",
     "notify": "forms with `notify: [email:ADDRESS]` do",
     "held": "forms with `notify: [email:ADDRESS]` do",
@@ -266,8 +267,8 @@ _WHEN = {
 def _sends(spec: FormSpec, kind: str) -> bool:
     if kind == "confirm":
         return spec.double_opt_in
-    if kind in ("deliver", "welcome"):
-        return bool(spec.magnet) == (kind == "deliver")
+    if kind in ("deliver", "soldout", "welcome"):
+        return bool(spec.magnet) == (kind != "welcome")
     return any(name.startswith("email:") for name in spec.notify)
 
 

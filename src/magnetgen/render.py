@@ -36,7 +36,7 @@ PAGE_JOBS = ("page", "list", "home", "404", "form", "thanks", "confirmed", "redi
 """Kinds of job that end in an HTML page."""
 _SECTIONED = ("landing", "home")
 _LATEST = 6
-_MESSAGES = ("problem", "trouble", "confirm", "unsubscribe", "unsubscribed", "expired")
+_MESSAGES = ("problem", "trouble", "confirm", "unsubscribe", "unsubscribed", "expired", "code", "soldout")
 """Pages that the handler shows; their holes: docs/forms.md."""
 
 
@@ -100,7 +100,9 @@ class Renderer:
         button = Markup('<form method="post"><p class="actions"><button type="submit">{}</button></p></form>').format(
             "{{button}}"
         )
-        parts = {"problem": back, "trouble": home, "confirm": button, "unsubscribe": button, "expired": button}
+        code = Markup("<p><code>{}</code></p>{}").format("{{code}}", "{{link}}")
+        parts = {"problem": back, "trouble": home, "code": code}
+        parts |= dict.fromkeys(("confirm", "unsubscribe", "expired"), button)
         said = words[f"{name}_text"]
         body = (Markup("<p>{}</p>").format(said) if said else Markup("")) + parts.get(name, Markup(""))
         head = seo.head(self.plan, path=path, title=title, description="", noindex=True)

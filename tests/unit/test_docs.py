@@ -132,8 +132,13 @@ def _codes(node: ast.AST) -> Iterator[ast.expr]:
             yield node.args[0]
     elif isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant) and key.value == "code":
+            # A page or a hole may be called so, too; what it holds is no code then.
+            if isinstance(key, ast.Constant) and key.value == "code" and not _is_markup(value):
                 yield value
+
+
+def _is_markup(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and str(value.value).startswith("<")
 
 
 def documented() -> dict[str, str]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from itertools import count
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from magnetgen.deploy import web
 from magnetgen.deploy.job import Job
 from magnetgen.deploy.steps import BROKEN, CONTENT, USAGE, DeployFault, LeftOut, listed
 from magnetgen.forms import contract, proof, tokens, validate
 from magnetgen.forms.contract import Field
-from magnetgen.forms.site import Challenge, Form, SiteFault
+from magnetgen.forms.http import URL_SAFE
+from magnetgen.forms.site import Challenge, Form, Magnet, SiteFault
 from magnetgen.leads.client import Client, LeadsFault
 from magnetgen.leads.remote import Remote
 
@@ -122,12 +123,19 @@ def _form(job: Job) -> Form:
         if why := _untriable(chosen):
             raise DeployFault(f"the form {chosen.name} cannot be tried: {why}")
         return chosen
-    fit = [form for form in forms.values() if not _untriable(form)]
+    fit = [form for form in forms.values() if not (_untriable(form) or _costs_a_code(job, form))]
     if not fit:
-        reasons = "; ".join(f"{form.name}: {_untriable(form)}" for form in forms.values())
+        costs = "a trial would use up one of its codes: --form tries it all the same"
+        reasons = "; ".join(f"{form.name}: {_untriable(form) or costs}" for form in forms.values())
         job.warn(f"no form could be tried ({reasons})")
         raise LeftOut("not tried")
     return min(fit, key=lambda form: (not form.spec.magnet, form.spec.double_opt_in, form.name))
+
+
+def _costs_a_code(job: Job, form: Form) -> bool:
+    """A code that was handed out to a trial is gone, though the trial is erased."""
+    magnet = job.forms.magnet_of(form)
+    return bool(magnet and magnet.codes)
 
 
 def _untriable(form: Form) -> str:
@@ -374,10 +382,14 @@ def _confirm(trial: Trial, lead: str) -> str | None:
 
 def _download(trial: Trial, following: str) -> None:
     """Fetch what the form gives, by the token that its visitor is led to the thank-you page with."""
-    asset = trial.job.forms.assets.get(trial.form.spec.magnet)
+    magnet = trial.job.forms.magnet_of(trial.form)
+    asset = trial.job.forms.assets.get(magnet.asset()) if magnet else None
     token = following.partition("#")[2]
     if not token:
         raise DeployFault("the form gives something, and led to no download", "deploy again", CONTENT)
+    if magnet and not magnet.assets:
+        _given(trial, magnet, web.ask("GET", f"{trial.base}/download/{token}", _JSON))
+        return
     answer = web.ask("GET", f"{trial.base}/download/{token}", seconds=120)
     if answer.status == 302:
         answer = web.ask("GET", answer.headers.get("location", ""), seconds=120)
@@ -387,6 +399,25 @@ def _download(trial: Trial, following: str) -> None:
     if asset and answer.sha256 != asset.sha256:
         raise DeployFault(f"{asset.filename} came in other bytes than were built", "deploy again", CONTENT)
     trial.told(f"downloaded: {asset.filename if asset else trial.form.spec.magnet}, {answer.size:,} bytes")
+
+
+def _given(trial: Trial, magnet: Magnet, answer: web.Answer) -> None:
+    """What is no file: where it leads to, which is not ours to look at, or a code, which is nobody's to read here."""
+    said = _object(answer)
+    if not (magnet.code or magnet.codes):
+        if answer.status != 302:
+            raise DeployFault(f"the link answered with {_problem(answer, said)}", _advice(answer.status), CONTENT)
+        if answer.headers.get("location") != quote(magnet.url, safe=URL_SAFE):
+            raise DeployFault("the link leads elsewhere than was built", "deploy again", CONTENT)
+        trial.told(f"led on: {magnet.name}")
+        return
+    if answer.status != 200 or said.get("ok") is not True or "code" not in said:
+        raise DeployFault(f"the code's page answered with {_problem(answer, said)}", _advice(answer.status), CONTENT)
+    if magnet.code and said["code"] != magnet.code:
+        raise DeployFault("the code is another than was built", "deploy again", CONTENT)
+    if said["code"] is None:
+        trial.job.warn(f"all codes of {magnet.name} have been given out")
+    trial.told(f"code: {magnet.name} has " + ("none left" if said["code"] is None else "one"))
 
 
 def _erase(trial: Trial, before: BaseException | None) -> None:

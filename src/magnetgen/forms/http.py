@@ -172,12 +172,12 @@ def _weight(weights: Mapping[str, float], kind: str, subtype: str) -> float:
     return 0.0
 
 
-_URL_SAFE = "".join(map(chr, range(0x21, 0x7F)))
+URL_SAFE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def redirect(url: str, status: int = 303) -> Response:
     # A header is ASCII; an address of the build may not be.
-    return Response(status, (("location", quote(url, safe=_URL_SAFE)),))
+    return Response(status, (("location", quote(url, safe=URL_SAFE)),))
 
 
 def json_response(data: Any, status: int = 200, *headers: Header) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +14,8 @@ from magnetgen.leads.client import Row
 from magnetgen.leads.listing import answers, joined
 
 FIXED = ("id", "form", "status", "email", "created_at", "confirmed_at", "unsubscribed_at", "downloaded_at")
+CODE = "code"
+"""A column only where a lead has one of a magnet's single-use codes."""
 CONSENT = ("", "_text", "_at", "_confirmed_at")
 """Endings of a consent's columns: given or not, the wording, when it was sent, when it was confirmed."""
 _TRIGGERS = "=+-@＝＋－＠"
@@ -79,36 +81,38 @@ def _write_json(leads: Iterable[Row], stream: TextIO) -> int:
 def _write_csv(leads: Iterable[Row], stream: TextIO) -> int:
     """The columns are known only when all leads are: meanwhile they wait in a file."""
     fields, consents, number = set[str](), set[str](), 0
+    fixed: tuple[str, ...] = FIXED
     with files.spool() as waiting:
         for lead in leads:
             number += 1
             fields |= answers(lead.get("data")).keys()
             consents |= _records(lead).keys()
+            fixed = (*FIXED, CODE) if lead.get(CODE) else fixed
             waiting.write(json.dumps(lead) + "\n")
         waiting.seek(0)
-        header = columns(fields, consents)
+        header = columns(fields, consents, fixed)
         writer = csv.writer(stream, lineterminator="\r\n")
         writer.writerow(map(guarded, header))
         for line in waiting:
-            writer.writerow(map(guarded, _cells(json.loads(line), sorted(fields), sorted(consents))))
+            writer.writerow(map(guarded, _cells(json.loads(line), fixed, sorted(fields), sorted(consents))))
     return number
 
 
-def columns(fields: Iterable[str], consents: Iterable[str]) -> list[str]:
+def columns(fields: Iterable[str], consents: Iterable[str], fixed: Sequence[str] = FIXED) -> list[str]:
     """The header: always the same for the same forms. A field that has the name of another column is `field_NAME`."""
     agreed = [f"consent_{name}{ending}" for name in sorted(consents) for ending in CONSENT]
-    header, taken = list(FIXED), {*FIXED, *agreed, *fields}
+    header, taken = list(fixed), {*fixed, *agreed, *fields}
     for name in sorted(fields):
         own = name
-        while own in (*FIXED, *agreed) or (own != name and own in taken):
+        while own in (*fixed, *agreed) or (own != name and own in taken):
             own = f"field_{own}"
         taken.add(own)
         header.append(own)
     return header + agreed
 
 
-def _cells(lead: Row, fields: list[str], consents: list[str]) -> Iterator[str]:
-    for name in FIXED:
+def _cells(lead: Row, fixed: Sequence[str], fields: list[str], consents: list[str]) -> Iterator[str]:
+    for name in fixed:
         value = lead.get(name)
         yield times.iso(value) if name.endswith("_at") else joined(value)
     given = answers(lead.get("data"))

@@ -69,6 +69,8 @@ def _lead(person: Person, lead: Row, colour: bool) -> Iterator[str]:
     for name in ("created", "confirmed", "unsubscribed", "downloaded"):
         if at := times.local(lead.get(f"{name}_at")):
             yield f"  {name:13} {at}"
+    if lead.get("code"):
+        yield f"  code          {visible(lead['code'])}"
     yield from _answers(lead.get("data"), "  ")
     yield from _consent(lead.get("consent"), "  ")
     for sent in person["submissions"]:

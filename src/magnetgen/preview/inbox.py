@@ -59,6 +59,11 @@ class Desk:
     def lead(self, id: str) -> Lead | None:
         return self.store.find_lead(id)
 
+    def code(self, lead: Lead) -> str:
+        """The single-use code that a lead has of what its form gives."""
+        magnet = self.site().magnet_of(self.site().forms.get(lead.form))
+        return self.store.codes((lead.id,)).get(lead.id, {}).get(magnet.name, "") if magnet and magnet.codes else ""
+
     def submission(self, id: str) -> Submission | None:
         found: Submission | None = self.store.submit(
             Load(submission=id), lambda snapshot: Changes(answer=snapshot.submission)

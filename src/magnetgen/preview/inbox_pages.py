@@ -128,6 +128,7 @@ class Pages:
             request,
             "lead.html",
             lead=lead,
+            code=self._desk.code(lead),
             submissions=[(row, inbox_words.no_mail(form, lead, row, mailed)) for row in reversed(sent)],
             deliveries=rows[::-1],
             mails=self._heads(mails.of({row["id"] for row in rows}) if mails else []),

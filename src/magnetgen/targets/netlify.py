@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from magnetgen.diagnostics import Diagnostic, Report, warning
+from magnetgen import places
+from magnetgen.diagnostics import Diagnostic, Report, error, warning
 from magnetgen.targets import Product, Redirect, Site, Target, checks, edge, headers, starters
 
 CONFIG = "netlify.toml"
@@ -29,6 +30,7 @@ def _make(site: Site, report: Report) -> Product:
     report.extend(checks.address(site.plan))
     api = checks.handler_path(site.plan)
     report.extend(_config_faults(site, api))
+    report.extend(_single_use(site) if api else ())
     files = {"_headers": headers.file(site), "_redirects": redirects(site.redirects)}
     return Product(
         files,
@@ -90,6 +92,21 @@ def _config(site: Site, api: str | None) -> str:
         "\n[context.branch-deploy]\n"
         f'  command = {build} --base-url $DEPLOY_PRIME_URL"\n'
     )
+
+
+def _single_use(site: Site) -> Iterator[Diagnostic]:
+    """Magnets whose codes are for one lead each: nothing in Netlify Blobs keeps two leads from the same one."""
+    for name, magnet in sorted(site.forms.get("magnets", {}).items()):
+        if magnet.get("codes"):
+            source = f"content/magnets/{name}.md"
+            there = (site.root / source).is_file()
+            span = places.document(site.root, source).span(("codes",)) if there else None
+            hint = (
+                "give everybody the same `code`, or have the forms handled where a database is: "
+                "Cloudflare, AWS, or a server of your own"
+            )
+            message = "Netlify's store cannot promise that a single-use code is handed out only once"
+            yield error("codes-store", message, source, span, hint)
 
 
 def _config_faults(site: Site, api: str | None) -> Iterator[Diagnostic]:
