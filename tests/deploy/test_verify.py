@@ -281,3 +281,65 @@ def test_stopped_from_the_keyboard_it_still_erases(live: Live, monkeypatch: pyte
         job = program.open_job(Path(live.root), Wishes("cloudflare", verify_only=True), Show(terminal=False))
         canary.try_form(job, 0)
     nothing_left(live)
+
+
+# What is no file
+
+
+def give(live: Live, **magnet: Any) -> None:
+    """Let the form that gives its file at once give this instead."""
+    path = live.root / ".magnetgen" / "forms.json"
+    data = json.loads(path.read_text("utf-8"))
+    name = data["forms"]["direct"]["magnet"]
+    data["magnets"] = {name: {"kind": "discount", "title": "Gift", **magnet}}
+    path.write_text(json.dumps(data), "utf-8")
+    live.begin()
+
+
+@pytest.mark.parametrize(
+    ("magnet", "told"),
+    [
+        ({"kind": "link", "url": "https://elsewhere.example/début?a=b"}, "led on: "),
+        ({"code": "SPRING", "url": "https://shop.example/"}, " has one"),
+        ({"codes": ["A1", "B2"]}, " has one"),
+    ],
+)
+def test_a_link_and_a_code_are_judged_as_such(live: Live, magnet: dict[str, Any], told: str) -> None:
+    """Nobody else's address is asked, and no code is shown."""
+    give(live, **magnet)
+    done = verify(live, "--form", "direct")
+    assert done.exit_code == 0, done.stdout
+    assert told in done.stdout and "elsewhere.example" not in done.stdout and "SPRING" not in done.stdout
+    nothing_left(live)
+
+
+def test_a_trial_takes_no_code_unless_its_form_is_asked_for(live: Live) -> None:
+    give(live, codes=["A1"])
+    done = verify(live)
+    assert done.exit_code == 0 and "sent: direct" not in done.stdout
+    assert "code: " in verify(live, "--form", "direct").stdout
+    done = verify(live, "--form", "direct", "--canary", "ana@site.example")
+    assert done.exit_code == 0 and "have been given out" in done.stdout and "has none left" in done.stdout
+    nothing_left(live)
+
+
+def test_a_link_that_leads_elsewhere_and_a_code_of_another_build_are_found(live: Live) -> None:
+    def elsewhere(method: str, path: str, answer: Answer) -> Answer:
+        status, headers, body = answer
+        return status, {**headers, "location": "https://other.example/"} if status == 302 else headers, body
+
+    give(live, kind="link", url="https://elsewhere.example/")
+    live.meddle = elsewhere
+    done = verify(live, "--form", "direct")
+    assert done.exit_code == 1 and "leads elsewhere than was built" in done.output
+
+    def other(method: str, path: str, answer: Answer) -> Answer:
+        return (*answer[:2], answer[2].replace(b"SPRING", b"AUTUMN"))
+
+    give(live, code="SPRING")
+    live.meddle = other
+    done = verify(live, "--form", "direct")
+    assert done.exit_code == 1 and "the code is another" in done.output
+    live.meddle = lambda method, path, answer: (503, {}, b"") if "/download/" in path else answer
+    done = verify(live, "--form", "direct", "--canary", "bob@site.example")
+    assert done.exit_code == 1 and "page answered with status 503" in done.output

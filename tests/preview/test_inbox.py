@@ -23,6 +23,8 @@ from magnetgen.preview import inbox_words, mailbox
 from magnetgen.preview.guard import Guard
 from magnetgen.preview.inbox import inbox_app, same_origin
 from magnetgen.preview.mailbox import Shelf, framed, linked
+from tests.forms.data import document, form
+from tests.forms.world import World as Handler
 from tests.preview.test_funnel_world import World, call, request, running, served, write_site
 
 ID = "0123456789abcdef" * 2
@@ -257,6 +259,25 @@ def test_the_previews_inbox_alone(tmp_path: Path) -> None:
     app = inbox_app(tmp_path / "site", None, HERE)
     status, _, body = asyncio.run(call(app, request({"host": "localhost"}, "/_magnetgen/mail", "GET")))
     assert status == 200 and b"Please confirm your address" in body
+
+
+def test_a_leads_code_is_shown(tmp_path: Path) -> None:
+    magnets = {"beta": {"kind": "discount", "title": "Beta", "codes": ["A&1"]}}
+    data = document({"beta": form(name="beta", magnet="beta")}, magnets=magnets)
+    handler = Handler(tmp_path, data)
+    for name in ("ana", "ben"):
+        handler.submit("beta", f"email={name}%40x.co&_mg_t=9000")
+        handler.now += 1
+    ana, ben = (row["id"] for row in handler.rows("leads"))
+    handler.close()
+    (tmp_path / ".magnetgen").mkdir()
+    files.path(tmp_path, files.REAL.forms).write_text(json.dumps(data))
+    app = inbox_app(tmp_path, f"sqlite:///{tmp_path}/leads.sqlite3", HERE)
+    pages = [
+        asyncio.run(call(app, request({"host": "localhost"}, f"/_magnetgen/leads/{id}", "GET")))[2].decode()
+        for id in (ana, ben)
+    ]
+    assert "<dt>Code</dt><dd><code><bdi>A&amp;1</bdi></code></dd>" in pages[0] and "<dt>Code</dt>" not in pages[1]
 
 
 def test_a_site_that_was_never_built(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -24,6 +25,8 @@ from magnetgen.leads.client import Client, Wish
 from magnetgen.leads.export import columns, export, guarded, is_formula, unguarded
 from magnetgen.leads.local import open_local
 from tests.conftest import ROOT
+from tests.forms.data import EMAIL, document, form
+from tests.forms.world import World
 from tests.unit.test_leads import Lab, fill
 from tests.unit.test_leads_remote import Fake
 
@@ -260,3 +263,35 @@ def test_memory_does_not_grow_with_the_leads(tmp_path: Path, style: str) -> None
         if style == "csv":
             assert len(read(target.read_text())) == number
     assert peaks[1] < 1.3 * peaks[0], peaks
+
+
+# --- codes --------------------------------------------------------------------------------------------------------
+
+
+def with_codes(site: Path) -> Lab:
+    """Two leads of a form whose magnet has one code, and which asks for a field of that name."""
+    fields = [EMAIL, {"name": "code", "type": "text", "max": 20}]
+    magnets = {"beta": {"kind": "discount", "title": "Beta", "codes": ["=A1"]}}
+    data = document({"beta": form(name="beta", magnet="beta", fields=fields)}, magnets=magnets)
+    lab = Lab(site)
+    lab.world.close()
+    lab.world = World(lab.state, data)
+    (lab.state / "forms.json").write_text(json.dumps(data))
+    lab.submit("beta", email="ana@example.com", code="typed")
+    lab.submit("beta", email="ben@example.com", code="other")
+    return lab
+
+
+def test_a_code_is_exported_and_shown(tmp_path: Path) -> None:
+    lab = with_codes(tmp_path)
+    rows = list(csv.DictReader(io.StringIO(lab.run("export").stdout)))
+    assert [(row["email"], row["code"], row["field_code"]) for row in rows] == [
+        ("ben@example.com", "", "other"),
+        ("ana@example.com", "'=A1", "typed"),
+    ]
+    assert [row.get("code") for row in json.loads(lab.run("export", "--format", "json").stdout)] == [None, "=A1"]
+    assert re.search(r"^  code          =A1$", lab.run("show", "ana@example.com").stdout, re.M)
+    assert "=A1" not in lab.run("show", "ben@example.com").stdout
+    lab.run("erase", "ana@example.com", "--yes")
+    assert "field_code" not in lab.run("export").stdout.splitlines()[0]
+    lab.world.close()

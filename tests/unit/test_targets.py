@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from magnetgen import targets
+from magnetgen.forms.store import schema
 from magnetgen.policy import needs
-from magnetgen.targets import NAMES, cloudflare, find
+from magnetgen.targets import NAMES, cloudflare, find, netlify
 from tests.conftest import Site, page
 
 URL = "https://lead-lab.com"
@@ -495,3 +501,33 @@ def test_the_handlers_path_is_where_its_address_says(site: Site) -> None:
     assert b'"path": ["/hooks/leads/*"]' in bundle(site, "netlify")["functions/magnetgen.mjs"]
     site.ok(target="cloudflare")
     assert 'run_worker_first = ["/hooks/leads/*"]' in (site.root / "wrangler.toml").read_text()
+
+
+# --- what a host's store must be able to promise ----------------------------------------------------------------------
+
+
+def test_netlify_cannot_promise_single_use_codes(site: Site) -> None:
+    """Judged by what the handler is told; a code for all is no fault."""
+    text = page("A code for each.\n", title="Beta", codes="[A1, B2]")
+    site.write("content/magnets/beta.md", text)
+    magnets = {"beta": {"kind": "discount", "codes": ["A1", "B2"]}, "spring": {"kind": "discount", "code": "SPRING"}}
+    made = targets.Site(site.root, cast(Any, None), "public", {"magnets": magnets}, {}, {})
+    [found] = netlify._single_use(made)
+    line = text.splitlines().index("codes: [A1, B2]") + 1
+    assert (found.code, found.severity, found.path) == ("codes-store", "error", "content/magnets/beta.md")
+    assert found.span and found.span.line == line and "Cloudflare" in found.hint
+    assert list(netlify._single_use(replace(made, forms={}))) == []
+
+
+def test_a_database_that_has_the_first_tables_is_given_the_later_ones() -> None:
+    """D1 applies a migration once, by its name: what is added has a file of its own."""
+    first, *later = schema.migrations().values()
+    with closing(sqlite3.connect(":memory:")) as database:
+        for statement in first:
+            database.execute(statement)
+        before = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+        assert "lead" in before and "code" not in before
+        for statement in (one for statements in later for one in statements):
+            database.execute(statement)
+        after = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    assert set(schema.TABLES) <= after

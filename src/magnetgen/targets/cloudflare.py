@@ -101,7 +101,8 @@ def _bundle(site: Site, api: str, report: Report) -> edge.Files:
     inline = edge.divide(site, INLINE, INLINE)
     files = edge.library(site, "worker.mjs", inline)
     files["worker.mjs"] = _WORKER
-    files["migrations/0001_magnetgen.sql"] = "".join(f"{statement};\n" for statement in schema.for_d1()).encode()
+    for name, statements in schema.migrations().items():
+        files[f"migrations/{name}"] = "".join(f"{statement};\n" for statement in statements).encode()
     files["uploads.json"] = edge.uploads(site, inline)
     size = edge.check_size(files, BUNDLE_PAID, "Cloudflare", report)
     if BUNDLE_FREE < size <= BUNDLE_PAID:

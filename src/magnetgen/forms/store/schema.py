@@ -8,7 +8,7 @@ from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store.connection import Connection
 
 VERSION = 2
-"""2: `code`."""
+"""1: the tables; 2: those of codes."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS lead(
@@ -45,6 +45,8 @@ CREATE INDEX IF NOT EXISTS outbox_newest ON outbox(created_at DESC);
 CREATE TABLE IF NOT EXISTS suppression(email_key TEXT PRIMARY KEY, reason TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS disabled(dest TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS probe(id INTEGER PRIMARY KEY CHECK(id = 1), at INTEGER NOT NULL);
+"""
+_CODES = """
 CREATE TABLE IF NOT EXISTS code(
   magnet TEXT NOT NULL, code TEXT NOT NULL, lead_id TEXT REFERENCES lead(id), at INTEGER NOT NULL,
   PRIMARY KEY(magnet, code), UNIQUE(lead_id, magnet)) WITHOUT ROWID;
@@ -67,7 +69,8 @@ _POSTGRES = (("INTEGER", "BIGINT"), ("TEXT", 'TEXT COLLATE "C"'), (" WITHOUT ROW
 
 
 def for_sqlite() -> Iterator[str]:
-    yield from _TABLES.strip().split(";\n")
+    for tables in (_TABLES, _CODES):
+        yield from tables.strip().split(";\n")
 
 
 def for_postgres() -> Iterator[str]:
@@ -79,8 +82,16 @@ def for_postgres() -> Iterator[str]:
 
 def for_d1() -> Iterator[str]:
     """Each on one line, as D1's `exec()` wants them; counting has no file of its own there."""
-    for statement in (*for_sqlite(), RATE, "CREATE INDEX IF NOT EXISTS rate_end ON rate(ends_at)", _GUARD):
-        yield " ".join(statement.rstrip(";").split())
+    for statements in migrations().values():
+        yield from statements
+
+
+def migrations() -> dict[str, tuple[str, ...]]:
+    """The same, a file for each version: D1 remembers names, and what it has once applied must not change."""
+    own = (RATE, "CREATE INDEX IF NOT EXISTS rate_end ON rate(ends_at)", _GUARD)
+    first, second = _TABLES.strip().split(";\n"), _CODES.strip().split(";\n")
+    made = {"0001_magnetgen.sql": (*first, *own), "0002_codes.sql": second}
+    return {name: tuple(" ".join(text.rstrip(";").split()) for text in texts) for name, texts in made.items()}
 
 
 def check(version: int) -> bool:
