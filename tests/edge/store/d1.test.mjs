@@ -228,6 +228,26 @@ describe("D1: what it costs", () => {
   });
 });
 
+describe("D1: a database from before there were codes", () => {
+  let old;
+  before(async () => {
+    old = await openD1();
+    await old.db.batch([old.db.prepare("DROP TABLE code").bind()]);
+  });
+  after(() => old.close());
+
+  it("takes in what needs none, and says what to do where one is needed; then nothing is written", async () => {
+    const store = new D1Store(old.db);
+    await write(store, { leads: [lead()], submissions: [sent(1, lead().id)] });
+    const says = { name: "StoreUnavailable", message: /wrangler d1 migrations apply/ };
+    await assert.rejects(write(store, { erase: "key1" }), says);
+    const claim = { magnet: "beta", codes: ["A"], lead: lead(2).id };
+    await assert.rejects(write(store, { leads: [lead(2)], claim }), says);
+    assert.deepEqual((await store.leads(query())).map((found) => found.id), [lead().id]);
+    assert.equal((await store.submissions(query())).length, 1);
+  });
+});
+
 describe("D1: without the guard, as a control", () => {
   let store;
   beforeEach(async () => {
