@@ -31,6 +31,8 @@ class Host:
     env: Mapping[str, str] = field(default_factory=dict)
     needs: str = ""
     """`postgres`: MAGNETGEN_STORE is to name a database."""
+    without: tuple[str, ...] = ()
+    """What its store cannot promise: see tests/contract/run.py."""
 
 
 def _python(*more: str) -> tuple[str, ...]:
@@ -51,8 +53,8 @@ KNOWN = {
         Host("lambda-sqlite", "Python, awslambdaric, SQLite", _python("tests.edge.hosts.aws", "2.0")),
         Host("node", "JavaScript, Node, store in memory", _node("node.mjs")),
         Host("miniflare", "JavaScript, workerd (Miniflare), D1", _node("miniflare.mjs")),
-        Host("blobs", "JavaScript, Node, Netlify's Blobs server", _node("blobs.mjs")),
-        Host("netlify", "JavaScript, Netlify's own runtime and Blobs", _python("tests.edge.hosts.netlify")),
+        Host("blobs", "JavaScript, Node, Netlify's Blobs server", _node("blobs.mjs"), without=("codes",)),
+        Host("netlify", "JavaScript, Netlify's own runtime and Blobs", _python("tests.edge.hosts.netlify"), without=("codes",)),
     )
 }  # fmt: skip
 

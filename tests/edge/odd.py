@@ -24,7 +24,12 @@ TARGET = "".join(map(chr, range(0x21, 0x7F)))
 """What stands in a target as it is: the rest is percent-encoded, as no client sends it otherwise."""
 URLENCODED, JSON = "application/x-www-form-urlencoded", "application/json"
 PURPOSES = ("confirm", "unsubscribe", "download")
-MAGNETS = {"book": "book", "shut": "book", "stored": "cloud", "lost": "lost", "gated": "cloud"}
+MAGNETS = {
+    "book": "book", "shut": "book", "stored": "cloud", "lost": "lost", "gated": "cloud", "guide": "guide", "spring": "spring",
+    "trial": "trial", "beta": "beta", "late": "beta",
+}  # fmt: skip
+FORMATS = (*("epub",) * 20, "mobi", "zip", "pdf", "EPUB", "", "epub/", "epub/epub", "epubepub", "epubepubx", "é", "%65pub")  # fmt: skip
+"""What stands behind a download's token. `mobi`: listed, and nowhere; `zip`: there, and not listed."""
 DAY = 86_400.0
 STEPS = (0.0, 0.0, 0.001, 0.5, 1.0, 7.3, 59.0, 61.0, 599.0, 601.0, 3600.0)
 
@@ -42,7 +47,7 @@ class Teller:
             self.dice.choice(("ana", "Bo", "c.d+e", "x_y")) + f"{n}@{self.dice.choice(('x.co', 'Mail.Example'))}"
             for n in range(3)
         ]
-        self.forms = [*self.dice.sample(FORMS, 4), self.dice.choice((*FORMS, LONGEST))]
+        self.forms = [*self.dice.sample(FORMS, 3), self.dice.choice([*MAGNETS]), self.dice.choice((*FORMS, LONGEST))]
         self.fails = self.dice.random() < 0.2
         self.busy_client = f"198.51.100.{self.dice.randrange(200)}"
         self.asked = 0
@@ -382,8 +387,10 @@ class Teller:
         token = f"⟦token:{of}:{form if dice.random() < 0.98 else 'gone'}:{person}:{asset}:{issued}:{expires}:k1⟧"
         if purpose == "download" and dice.random() < 0.5:
             token = f"⟦own:{dice.choice((0, 0, 1))}⟧"
+        if purpose == "download" and dice.random() < (0.6 if form == "guide" else 0.05):
+            token += f"/{dice.choice(FORMATS)}"
         headers = self.headers(dice.choice((URLENCODED, "", JSON)))
-        if dice.random() < (0.6 if purpose == "download" else 0.1):
+        if dice.random() < (0.7 if purpose == "download" else 0.1):
             headers.append(("Range", dice.choice(odd.RANGES)))
         if dice.random() < 0.1:
             headers.append(("If-Range", dice.choice(odd.ETAGS)))

@@ -75,7 +75,7 @@ def compare(
 
     `says`: is told of progress and of each difference, made short; `stop`: at the first difference.
     """
-    players = [Player(name, base) for name, base in bases.items()]
+    players = _players(bases)
     judge, *others = players
     counts = {player.name: [0, 0] for player in others}
     found: dict[str, list[Difference]] = {player.name: [] for player in others}
@@ -105,6 +105,13 @@ def compare(
                 says(f"{sent:,} requests, {time.monotonic() - began:.0f} s, differing stories: "
                      + ", ".join(f"{name} {len(these)}" for name, these in found.items()))  # fmt: skip
     return {name: Score(asked, looked, tuple(found[name])) for name, (asked, looked) in counts.items()}
+
+
+def _players(bases: dict[str, str]) -> list[Player]:
+    """All of them play what each can."""
+    hosts = [fleet.KNOWN[name.partition("#")[0]] for name in bases if name.partition("#")[0] in fleet.KNOWN]
+    without = {thing for host in hosts for thing in host.without}
+    return [Player(name, base, without) for name, base in bases.items()]
 
 
 def played(player: Player, story: Story) -> list[Note]:
@@ -243,7 +250,7 @@ def main(arguments: list[str]) -> int:
 def one(bases: dict[str, str], name: str) -> int:
     seed, number = name.split("/")
     story = odd.story(int(seed), int(number))
-    judge, *others = [Player(name, base) for name, base in bases.items()]
+    judge, *others = _players(bases)
     wanted = played(judge, story)
     for at, note in wanted:
         print(_step(story.steps[at]), json.dumps(note, ensure_ascii=False)[:2000], sep="\n   ")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from tests.forms.data import EMAIL, NAME, NOW, document, form
 
 FORMS = (
     "plain", "news", "double", "book", "shut", "all", "proof", "turn", "small", "stored", "lost", "gated", "quick",
+    "guide", "spring", "trial", "beta", "late",
 )  # fmt: skip
 """Names of the forms. `a` of 64 letters is one more."""
 LONGEST = "a" * 64
@@ -60,6 +62,11 @@ def _forms() -> dict[str, Any]:
         "lost": form(name="lost", magnet="lost", min_seconds=10),
         "gated": form(name="gated", double_opt_in=True, magnet="cloud", notify=["mc", "kit", "brevo", "none"]),
         "quick": form(name="quick", fields=[EMAIL, {**NAME, "required": True}], confirmed="https://other.example/ok"),
+        "guide": form(name="guide", magnet="guide"),
+        "spring": form(name="spring", magnet="spring", double_opt_in=True, consent=_NEWS[1:]),
+        "trial": form(name="trial", magnet="trial"),
+        "beta": form(name="beta", magnet="beta", notify=[OWNER]),
+        "late": form(name="late", magnet="beta", double_opt_in=True),
         LONGEST: form(name="longest", fields=[EMAIL], per_hour=0),
     }
 
@@ -68,6 +75,17 @@ _ASSETS = {
     "book": {"file": "content/magnets/book.txt", "name": "The bóok, v1 (2).txt", "size": 26, "sha256": "ab" * 32},
     "cloud": {"file": "content/magnets/book.txt", "name": "x.PDF", "size": 26, "sha256": "cd" * 32},
     "lost": {"file": "content/magnets/lost.bin", "name": "lost.bin", "size": 3, "sha256": "ef" * 32},
+    "guide": {"file": "content/magnets/book.txt", "name": "guide.pdf", "size": 26, "sha256": "ab" * 32},
+    "guide.epub": {"file": "content/magnets/book.txt", "name": "guide.epub", "size": 26, "sha256": "ab" * 32},
+    "guide.zip": {"file": "content/magnets/book.txt", "name": "guide.zip", "size": 26, "sha256": "ab" * 32},
+}  # fmt: skip
+
+_MAGNETS: dict[str, Any] = {
+    "guide": {"kind": "ebook", "title": "The guide & <more>", "valid_for": 3600, "assets": ["guide", "guide.epub", "guide.mobi"],
+              "holes": {"join_url": "https://meet.example/?a=1&b=2", "event_time": "<noon>", "code": "never"}},
+    "spring": {"kind": "discount", "title": "Spring", "code": "S<20>&", "url": "https://shop.example/?a=1&b='2'", "label": "Zum <Laden>"},
+    "trial": {"kind": "trial", "url": "https://app.example/début?a=1&b=2#top"},
+    "beta": {"kind": "discount", "title": "Beta", "codes": ["A1 & B2", "Ü3"], "url": "https://app.example/", "valid_for": 600},
 }  # fmt: skip
 
 _DESTINATIONS = [
@@ -85,20 +103,28 @@ _PAGES = {
     "<SCRIPT src=x>\n</SCRIPT>  <h1>Bitte prüfen</h1>{{errors}}<a href=\"{{back}}\">zurück</a> {{ back }} {{email}}",
     "confirm": "<title>Ja</title><script>1</script><form method=post><button>{{button}}</button></form>{{back}}",
     "unsubscribed": "<title>Weg</title><p>😀 $& \\1 $1</p>",
+    "code": "<title>Code</title><script>1</script><p>[{{code}}] [{{link}}] {{button}}{{errors}}{{ code }}",
 }  # fmt: skip
 
-_WORDS = {"validation": "Bitte prüfen.", "required": 'Fehlt: "$&" <b>', "button_confirm": "Ja, „ich“ & <du>"}
+_WORDS = {
+    "validation": "Bitte prüfen.",
+    "required": 'Fehlt: "$&" <b>',
+    "button_confirm": "Ja, „ich“ & <du>",
+    "button_link": "Weiter <so>",
+}
 
 _MAILS = {
     "confirm": {"subject": "Noch ein Klick: {{form_title}}", "text": "{{confirm_url}}\n{{first_name}}{{ site_title }}\n",
                 "html": "<a href=\"{{confirm_url}}\">{{form_title}}</a>"},
     "welcome:plain": {"subject": "{{first_name}} \n {{nothing}}!", "text": "Hallo {{first_name}} $& {{email}}\n", "html": "<p>{{first_name}}"},
-    "deliver": {"from": "Ana Ruiz <ana@site.example>", "text": "{{download_url}} {{first_name}} {{unsubscribe_url}}\n"},
+    "deliver": {"from": "Ana Ruiz <ana@site.example>", "text": "{{download_url}} {{first_name}} {{unsubscribe_url}}\n",
+                "html": "{{magnet_title}} {{epub_url}} {{code}} {{join_url}} {{event_time}} {{google_url}} {{outlook_url}}"},
+    "soldout:late": {"subject": "{{magnet_title}}: {{code}}", "text": "{{first_name}} {{form_title}} {{unsubscribe_url}}\n"},
 }  # fmt: skip
 
 
 def _rich() -> dict[str, Any]:
-    return document(_forms(), title="Lead Läb", assets=_ASSETS, destinations=_DESTINATIONS)
+    return document(_forms(), title="Lead Läb", assets=_ASSETS, magnets=_MAGNETS, destinations=_DESTINATIONS)
 
 
 def _worded() -> dict[str, Any]:
@@ -120,4 +146,20 @@ def _open() -> dict[str, Any]:
 
 
 SITES = {"rich": _rich(), "worded": _worded(), "open": _open()}
+
+
+def site(name: str, without: Collection[str] = ()) -> dict[str, Any]:
+    """One of SITES; `without` codes, which not every store can hand out once: then there is one for all."""
+    found = SITES[name]
+    if "codes" not in without:
+        return found
+    magnets = {
+        name: {**{key: value for key, value in entry.items() if key != "codes"}, "code": entry["codes"][0]}
+        if "codes" in entry
+        else entry
+        for name, entry in found["magnets"].items()
+    }
+    return {**found, "magnets": magnets}
+
+
 START = float(NOW)

@@ -12,8 +12,8 @@ import pytest
 HERE = Path(__file__).parent
 EDGE = HERE.parents[1] / "src" / "magnetgen" / "forms" / "edge"
 CORE = [
-    "admin", "contract", "decode", "effects", "handler", "http", "json", "links", "network", "outgoing", "pattern", "proof",
-    "records", "rules", "site", "text", "tokens", "validate", "words",
+    "admin", "contract", "decode", "effects", "handler", "http", "json", "links", "magnets", "network", "outgoing", "pattern",
+    "proof", "records", "rules", "site", "text", "tokens", "validate", "words",
 ]  # fmt: skip
 LINE_MAX = 120
 

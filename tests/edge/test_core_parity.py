@@ -50,6 +50,8 @@ def site_of(data: Any) -> dict[str, Any]:
         "origins": sorted(made.origins),
         "forms": [_form(made, form) for form in made.forms.values()],
         "assets": [asdict(asset) for asset in made.assets.values()],
+        "magnets": [asdict(magnet) for magnet in made.magnets.values()],
+        "gives": [asdict(magnet) if (magnet := made.magnet_of(form)) else None for form in made.forms.values()],
         "destinations": [asdict(destination) for destination in made.destinations.values()],
     }
 
@@ -241,8 +243,14 @@ GROUPS: dict[str, list[Case]] = {
     "pages": [
         ["page", {**EVERYTHING, **more}, name, given]
         for more in cases.PAGES
-        for name in ("problem", "trouble", "confirm", "unsubscribe", "unsubscribed", "expired")
-        for given in ({}, {"errors": ["<b>", "& so on"], "back": "/?a=1&b='2'"}, {"button": "confirm_download"})
+        for name in ("problem", "trouble", "confirm", "unsubscribe", "unsubscribed", "expired", "code", "soldout")
+        for given in (
+            {},
+            {"errors": ["<b>", "& so on"], "back": "/?a=1&b='2'"},
+            {"button": "confirm_download"},
+            {"code": "<A&'1'>", "link": ['https://x/?a&b="', ""]},
+            {"code": "$&", "link": ["/", "<go>"]},
+        )
     ],
 }
 

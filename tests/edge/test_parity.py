@@ -13,7 +13,7 @@ from tests.edge.hosts.asgi import CHANGES
 from tests.edge.steps import Ask
 
 SEED = 31
-ENOUGH = 2_400
+ENOUGH = 3_600
 """Requests within which a changed rule has to be found."""
 
 

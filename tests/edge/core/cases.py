@@ -347,6 +347,11 @@ def sites(document: dict[str, Any]) -> Iterator[Any]:
     yield {**document, "forms": {"all": {**form, "consent": [{"name": "a"}]}}}
     yield {**document, "assets": {"x": {"file": "f", "size": 1, "sha256": "s", "url": "u"}}}
     yield {**document, "assets": {"x": {"file": "f"}}}
+    magnet = {"kind": "ebook", "title": "T", "valid_for": 600, "assets": ["book", "book.epub"], "holes": {"join_url": "x"},
+              "code": "A", "codes": ["B", "C"], "url": "https://x", "label": "L", "more": 1}  # fmt: skip
+    for name in magnet:
+        yield {**document, "magnets": {"book": {key: value for key, value in magnet.items() if key != name}}}
+    yield {**document, "magnets": {"constructor": {"kind": ""}, "x": {**magnet, "title": "", "valid_for": None}}}
 
 
 _VALUES = [

@@ -26,7 +26,16 @@ const FORM = {
 };
 const PROOF = { kind: "proof-of-work", field: "_mg_pow", hostname: "s.example", action: "hard", bits: 1 };
 const ASSETS = { book: { file: "content/magnets/book.txt", size: 26, sha256: "ab" } };
+const MAGNETS = {
+  guide: { kind: "ebook", title: "Guide", valid_for: 600, assets: ["book", "guide.epub"] },
+  beta: { kind: "discount", codes: ["A", "B"], url: "https://app.example/" },
+  trial: { kind: "trial", url: "https://app.example/ü" },
+};
 const FORMS = {
+  guide: { ...FORM, magnet: "guide" },
+  beta: { ...FORM, magnet: "beta" },
+  closed: { ...FORM, magnet: "beta", double_opt_in: true },
+  trial: { ...FORM, magnet: "trial" },
   news: FORM,
   double: { ...FORM, double_opt_in: true },
   hard: { ...FORM, challenge: PROOF },
@@ -38,7 +47,8 @@ const SITE = siteFromData({
   public_url: "https://s.example/api",
   origins: ["https://s.example"],
   forms: FORMS,
-  assets: ASSETS,
+  assets: { ...ASSETS, "guide.epub": ASSETS.book },
+  magnets: MAGNETS,
 });
 const FORM_TYPE = "application/x-www-form-urlencoded";
 
@@ -141,6 +151,72 @@ describe("the world outside", () => {
       assert.deepEqual(asked, ["find_lead", "locate", ...(method === "GET" ? ["note"] : [])]);
       assert.deepEqual(response.file, { asset: "book", start: 0, length: 26 });
     }
+  });
+});
+
+describe("magnets", () => {
+  const lead = { id: "ab".repeat(16), form: "beta", email_key: "k", status: "confirmed", unsubscribed_at: null };
+  const token = (form, asset = form) => tokens.issue(KEYS, "download", form, lead.id, NOW, Buffer.alloc(16), asset);
+  const world = { find_lead: lead, locate: 26, note: null, find_codes: [{ lead: lead.id, magnet: "beta", code: "A" }] };
+  const get = (path, more = world) => run(context("GET", path), more);
+
+  /** The claim of what a request decides on what was found. */
+  function claimed(ctx, found = {}) {
+    let claim = "nothing was decided";
+    const transact = ({ decide }) => {
+      const changes = decide({ ...SNAPSHOT, ...found });
+      claim = changes.claim;
+      return changes.answer;
+    };
+    run(ctx, { transact });
+    return claim;
+  }
+
+  it("are looked at by GET, which claims nothing", () => {
+    const { asked, json } = get(`/download/${token("beta")}`);
+    assert.deepEqual([asked, json], [["find_lead", "find_codes", "note"], { ok: true, code: "A", url: "https://app.example/" }]);
+    const late = get(`/download/${token("beta")}`, { ...world, find_codes: [] });
+    assert.deepEqual([late.asked, late.json], [["find_lead", "find_codes"], { ok: true, code: null }]);
+    const led = get(`/download/${token("trial")}`);
+    assert.deepEqual([led.asked, led.response.status], [["find_lead", "note"], 302]);
+    assert.equal(new Map(led.response.headers).get("location"), "https://app.example/%C3%BC");
+  });
+
+  it("are claimed with each decision that gives them, and with no other", () => {
+    const claim = (id) => ({ magnet: "beta", codes: ["A", "B"], lead: id });
+    const sent = "email=a@b.co&_mg_t=9000";
+    assert.match(claimed(post("/forms/beta", sent)).lead, /^[0-9a-f]{32}$/);
+    const row = { ...lead, data: {}, consent: [], created_at: 1, confirmed_at: 1, downloaded_at: null };
+    const full = Array.from({ length: 9 }, () => ["mail:deliver", NOW * 1000 - 1000]);
+    // No mail may go to this address any more today, but the page shows the code.
+    assert.deepEqual(claimed(post("/forms/beta", sent), { lead: row, mails: full }), claim(lead.id));
+    assert.deepEqual(claimed(post("/forms/closed", sent), { lead: row }), claim(lead.id));
+    assert.equal(claimed(post("/forms/closed", sent), { lead: row, mails: full }), null);
+    assert.equal(claimed(post("/forms/closed", sent)), null);
+    assert.equal(claimed(post("/forms/beta", `${sent}&_mg_hp=x`)), null);
+    assert.equal(claimed(post("/forms/guide", sent)), null);
+    const again = () => context("POST", `/download/${token("beta")}`);
+    assert.deepEqual(claimed(again(), { lead: row }), claim(lead.id));
+    assert.equal(claimed(again(), { lead: row, mails: full }), null);
+    const yes = context("POST", `/confirm/${tokens.issue(KEYS, "confirm", "closed", lead.id, NOW, Buffer.alloc(16))}`);
+    assert.deepEqual(claimed(yes, { lead: { ...row, status: "pending", confirmed_at: null } }), claim(lead.id));
+    assert.equal(claimed(yes, { lead: row }), null);
+  });
+
+  it("have other formats behind the same link, and none that they do not list", () => {
+    const file = (path) => get(path).response.file?.asset;
+    const link = `/download/${token("guide")}`;
+    assert.deepEqual([file(link), file(`${link}/epub`)], ["book", "guide.epub"]);
+    for (const wrong of ["/", "/pdf", "/EPUB", "/epub/", "/__proto__", "/book"]) {
+      assert.equal(get(link + wrong).response.code, "invalid_token", wrong);
+    }
+    assert.equal(get(`/download/${token("guide", "beta")}`).response.code, "invalid_token");
+  });
+
+  it("say how long their links live", () => {
+    const { json } = run(post("/forms/guide", "email=a@b.co&_mg_t=9000"));
+    const { issued, expires } = tokens.verify(KEYS, json.next.split("#")[1], "download", NOW);
+    assert.equal(expires - issued, 600);
   });
 });
 

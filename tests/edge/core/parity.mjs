@@ -91,9 +91,11 @@ function shown(made) {
     goes_to: site.destinationsOf(made, form).map((one) => one.name),
   }));
   const assets = [...made.assets.values()];
+  const magnets = [...made.magnets.values()];
+  const gives = [...made.forms.values()].map((form) => site.magnetOf(made, form));
   const { base_url, public_url, title, prefix, own_origin, secure } = made;
   const plain = { base_url, public_url, title, prefix, own_origin, secure, origins: [...made.origins].sort() };
-  return { ...plain, forms, assets, destinations: [...made.destinations.values()] };
+  return { ...plain, forms, assets, magnets, gives, destinations: [...made.destinations.values()] };
 }
 
 const cases = JSON.parse(readFileSync(0, "utf8"));

@@ -27,6 +27,8 @@ FORMS = ROOT / "src" / "magnetgen" / "forms"
 PORT = 8889
 BASE = f"http://127.0.0.1:{PORT}/api"
 START_SECONDS = 90
+WITHOUT = ("codes",)
+"""What Netlify Blobs cannot promise."""
 
 
 def make_site(folder: Path) -> None:
@@ -91,7 +93,7 @@ def _wait(server: subprocess.Popen[bytes]) -> None:
 
 
 def _run_all(names: list[str]) -> int:
-    chosen = [path for path in vectors() if not names or path.stem in names]
+    chosen = [path for path in vectors(WITHOUT) if not names or path.stem in names]
     failed, began = 0, time.monotonic()
     for path in chosen:
         try:

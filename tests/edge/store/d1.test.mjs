@@ -211,14 +211,40 @@ describe("D1: what it costs", () => {
     await watched.submit(load(asked), (found) => changes({ answer: { ...found }, leads: [lead()], idem: idem() }));
     await watched.submit(load({ lead: lead().id, mails_since: 1 }), (found) => changes({ answer: { ...found } }));
     await watched.submit(load({ submission: "s1" }), (found) => changes({ answer: { ...found } }));
+    const claim = { magnet: "beta", codes: ["A", "B"], lead: lead().id };
+    plans.push("claim");
+    await watched.submit(load(), () => changes({ leads: [lead()], claim }));
+    // A list of codes is looked at only as far as the first that is free.
+    assert.ok(!plans.slice(plans.indexOf("claim")).some((plan) => plan.includes("TEMP B-TREE")));
+    assert.deepEqual(await watched.codes([lead().id]), [{ lead: lead().id, magnet: "beta", code: "A" }]);
     await watched.lease(10, 30, 9, [], ["crm"]);
     await watched.finish("a", 1, "");
     await watched.purge(1);
     assert.ok(plans.length > 30, String(plans.length));
-    const small = /SCAN (recent|waiting|guard|CONSTANT ROW|\(|[0-9])/;
+    const small = /SCAN (recent|waiting|guard|listed|json_each|CONSTANT ROW|\(|[0-9])/;
     assert.deepEqual(plans.filter((plan) => plan.startsWith("SCAN") && !small.test(plan)), []);
     // By time alone, a purge would read all that is older than what it is to remove.
     assert.deepEqual(plans.filter((plan) => plan.includes("_newest")), []);
+  });
+});
+
+describe("D1: a database from before there were codes", () => {
+  let old;
+  before(async () => {
+    old = await openD1();
+    await old.db.batch([old.db.prepare("DROP TABLE code").bind()]);
+  });
+  after(() => old.close());
+
+  it("takes in what needs none, and says what to do where one is needed; then nothing is written", async () => {
+    const store = new D1Store(old.db);
+    await write(store, { leads: [lead()], submissions: [sent(1, lead().id)] });
+    const says = { name: "StoreUnavailable", message: /wrangler d1 migrations apply/ };
+    await assert.rejects(write(store, { erase: "key1" }), says);
+    const claim = { magnet: "beta", codes: ["A"], lead: lead(2).id };
+    await assert.rejects(write(store, { leads: [lead(2)], claim }), says);
+    assert.deepEqual((await store.leads(query())).map((found) => found.id), [lead().id]);
+    assert.equal((await store.submissions(query())).length, 1);
   });
 });
 

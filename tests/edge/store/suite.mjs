@@ -4,7 +4,7 @@
  *
  * `open()` → {store, another, close}: an empty store, a way to open a second one on the same data, and its end.
  * `counters`: what the store promises; without them a limit holds for those who come one after another, and a count
- * goes no further than one beyond its limit.
+ * goes no further than one beyond its limit. `codes`: whether it can hand out single-use codes; else it hands out none.
  */
 
 import assert from "node:assert/strict";
@@ -40,7 +40,7 @@ async function inTurn(many, call) {
   return done;
 }
 
-export function suite(name, open, { counters = true } = {}) {
+export function suite(name, open, { counters = true, codes = true } = {}) {
   describe(`${name}: what every store promises`, () => {
     let opened;
     let store;
@@ -333,6 +333,8 @@ export function suite(name, open, { counters = true } = {}) {
     });
   });
 
+  (codes ? handsOutCodes : handsOutNone)(name, open);
+
   describe(`${name}: races`, () => {
     let opened;
     let stores;
@@ -498,6 +500,104 @@ export function suite(name, open, { counters = true } = {}) {
       const taken = (await crowd(8, drain)).flat();
       assert.deepEqual(taken.sort(), waiting.map((one) => one.id).sort());
       assert.ok((await stores[0].outbox("", 999)).every((row) => row.state === "done" && row.attempts === 1));
+    });
+  });
+}
+
+const claim = (number, codes, magnet = "beta") => ({ magnet, codes, lead: lead(number).id });
+
+function handsOutNone(name, open) {
+  it(`${name}: takes no decision that hands out a single-use code, and writes nothing of it`, async () => {
+    const { store, close } = await open();
+    await assert.rejects(write(store, { leads: [lead()], claim: claim(1, ["A"]) }), StoreUnavailable);
+    assert.deepEqual(await store.leads(query()), []);
+    assert.deepEqual(await store.codes([HEX]), []);
+    await close();
+  });
+}
+
+function handsOutCodes(name, open) {
+  describe(`${name}: single-use codes`, () => {
+    let opened;
+    let stores;
+    before(async () => {
+      opened = await open();
+      stores = [opened.store, await opened.another()];
+    });
+    after(() => opened.close());
+    beforeEach(() => stores[0].clear());
+
+    const ids = (many) => Array.from({ length: many }, (_, number) => lead(number + 1).id);
+    const found = async (many) => {
+      const rows = await stores[0].codes(ids(many));
+      return rows.map((row) => [Number.parseInt(row.lead, 16), row.magnet, row.code]).sort();
+    };
+    const come = (number, codes, magnet) =>
+      write(stores[number % 2], { leads: [lead(number)], claim: claim(number, codes, magnet), now: 7 });
+
+    it("go to leads in the order of the list, and a lead keeps its own", async () => {
+      const codes = ["C", "A", "B'\"\\", "é😀"];
+      for (const number of [1, 2, 1, 3]) await come(number, codes);
+      assert.deepEqual(await found(3), [[1, "beta", "C"], [2, "beta", "A"], [3, "beta", "B'\"\\"]]);
+      await come(2, ["Z"]);
+      await come(4, codes);
+      await come(5, codes);
+      assert.deepEqual((await found(9)).map(([, , code]) => code), ["C", "A", "B'\"\\", "é😀"]);
+      assert.deepEqual(await stores[0].codes([]), []);
+      assert.deepEqual((await stores[0].codes([lead(2).id])).map(({ code }) => code), ["A"]);
+    });
+
+    it("are another magnet's for it, also where they are the same words", async () => {
+      await come(1, ["A"], "beta");
+      await come(1, ["A", "B"], "gamma");
+      await come(2, ["A", "B"], "gamma");
+      assert.deepEqual(await found(2), [[1, "beta", "A"], [1, "gamma", "A"], [2, "gamma", "B"]]);
+    });
+
+    it("go on in a list that has got longer, or lost its beginning", async () => {
+      await come(1, ["A", "B"]);
+      await come(2, ["B", "A", "C"]);
+      await come(3, ["C", "D"]);
+      await come(4, ["A", "B", "E"]);
+      assert.deepEqual((await found(4)).map(([, , code]) => code), ["A", "B", "C", "E"]);
+    });
+
+    it("of somebody who was erased go to nobody else", async () => {
+      await come(1, ["A", "B"]);
+      await write(stores[0], { erase: "key1", suppress: ["key1", "erased"], now: 9 });
+      assert.deepEqual(await found(1), []);
+      await come(1, ["A", "B"]);
+      await come(2, ["A", "B"]);
+      assert.deepEqual(await found(2), [[1, "beta", "B"]]);
+    });
+
+    it("are not used up by a decision that is not written", async () => {
+      const broken = { leads: [lead(1), lead(2, { email_key: "key1" })], claim: claim(1, ["A"]) };
+      await assert.rejects(write(stores[0], broken), StoreUnavailable);
+      await come(3, ["A"]);
+      assert.deepEqual(await found(3), [[3, "beta", "A"]]);
+    });
+
+    it("are as many as a list may have", async () => {
+      const codes = Array.from({ length: 10_000 }, (_, number) => `${"\u{1f600}".repeat(60)}${number}`);
+      await come(1, codes);
+      await come(2, codes.slice(9_999));
+      await come(3, codes.slice(1));
+      const got = (await found(3)).map(([, , code]) => codes.indexOf(code));
+      assert.deepEqual(got, [0, 9_999, 1]);
+    });
+
+    it("go to as many as come at once and no code to two, and a lead that comes more than once gets one", async () => {
+      const codes = Array.from({ length: 20 }, (_, number) => `code ${number}`);
+      const person = (number) => (number >> 1) + 1;
+      await crowd(80, (number) =>
+        stores[number % 2].submit(load({ lead: lead(person(number)).id }), () =>
+          changes({ leads: [lead(person(number))], claim: claim(person(number), codes), now: 7 }),
+        ),
+      );
+      const got = await found(40);
+      assert.deepEqual(got.map(([, , code]) => code).sort(), [...codes].sort());
+      assert.equal(new Set(got.map(([number]) => number)).size, 20);
     });
   });
 }

@@ -1,8 +1,9 @@
 /** The owner's routes. A bearer token opens them; without one set they do not exist. JSON only, no CORS. */
 
 import { checkLength, decode, JSON_TYPE, mediaType } from "./decode.mjs";
-import { drain, findPerson, listLeads, listOutbox, listSubmissions, retry, transact } from "./effects.mjs";
+import { drain, findCodes, findPerson, listLeads, listOutbox, listSubmissions, retry, transact } from "./effects.mjs";
 import { header, jsonResponse, Problem } from "./http.mjs";
+import { claimants, codeOf } from "./magnets.mjs";
 import * as records from "./records.mjs";
 import * as rules from "./rules.mjs";
 import { partition, strip } from "./text.mjs";
@@ -73,6 +74,19 @@ export function leadData(lead) {
   };
 }
 
+/** Leads as they are shown, each with the single-use code that it has of its form's magnet. */
+function* withCodes(site, shown) {
+  const asked = claimants(site, shown).map((lead) => lead.id);
+  const found = asked.length ? yield findCodes(asked) : [];
+  return shown.map((lead) => coded(site, lead, found));
+}
+
+/** `found`: codes that leads have. */
+export function coded(site, lead, found) {
+  const code = codeOf(site, lead, found);
+  return code ? { ...lead, code } : lead;
+}
+
 /** A submission as the owner sees it. */
 export function submissionData(sent) {
   return {
@@ -93,7 +107,7 @@ export function submissionData(sent) {
 function* leads(ctx) {
   const query = queryOf(ctx.request.query, LEAD_STATUSES);
   const found = yield listLeads({ ...query, limit: query.limit + 1 });
-  const shown = found.slice(0, query.limit).map(leadData);
+  const shown = yield* withCodes(ctx.site, found.slice(0, query.limit).map(leadData));
   return jsonResponse({ leads: shown, next: cursor(found, query.limit) });
 }
 
@@ -195,7 +209,7 @@ function addressOf(ctx) {
 function* search(ctx) {
   const found = yield findPerson(tokens.emailKey(ctx.keys, addressOf(ctx)));
   const shown = found.submissions.map((sent) => ({ ...sent, source: records.shownSource(sent.source) }));
-  return jsonResponse({ ...found, submissions: shown });
+  return jsonResponse({ ...found, leads: yield* withCodes(ctx.site, found.leads), submissions: shown });
 }
 
 function* erase(ctx) {

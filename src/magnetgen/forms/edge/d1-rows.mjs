@@ -3,6 +3,7 @@
  * function gives statements, {sql, values}, and asks nobody. A statement binds at most 100 values.
  */
 
+import * as codes from "./d1-codes.mjs";
 import * as outbox from "./d1-outbox.mjs";
 
 export const QUARANTINE_MS = 30 * 86_400_000;
@@ -24,7 +25,7 @@ export const IDEM = ["form_id", "key", "fingerprint", "response", "expires_at", 
 const LEAD_CHANGES = ["email", "status", "data", "consent", "confirmed_at", "unsubscribed_at", "downloaded_at"];
 const SUBMISSION_CHANGES = ["lead_id", "status", "reason", "source", "applied_at"];
 const IDEM_CHANGES = ["fingerprint", "response", "expires_at", "submission_id"];
-const TABLES = ["submission", "idem", "outbox", "lead", "suppression", "disabled", "probe", "rate", "guard"];
+const TABLES = ["code", "submission", "idem", "outbox", "lead", "suppression", "disabled", "probe", "rate", "guard"];
 const TEXTS = new Set(["data", "consent", "fields", "source", "body", "response"]);
 /** How long a commit's receipt is kept: far longer than anybody waits for the answer. */
 const RECEIPT_SECONDS = 600;
@@ -120,6 +121,7 @@ export function writing(changes) {
     ...insert("idem", IDEM, idem ? [idemValues(idem)] : [], update("form_id, key", IDEM_CHANGES)),
     ...(changes.cancel_mails ? [outbox.cancelMails(changes.cancel_mails)] : []),
     ...insert("outbox", outbox.COLUMNS, (changes.outbox ?? []).map(outbox.values), " DO NOTHING"),
+    ...(changes.claim ? codes.claiming(changes.claim, changes.now ?? 0) : []),
     ...(release ? [statement("DELETE FROM suppression WHERE email_key=?", release)] : []),
     ...(suppress[0] ? suppressing(...suppress, changes.now ?? 0) : []),
     ...(erase ? erasing(erase) : []),
@@ -143,6 +145,7 @@ function erasing(key) {
     statement(`${scrub} WHERE kind<>'lead.erased' AND lead_id IN ${mine}`, key),
     statement(`${scrub} WHERE kind<>'lead.erased' AND cause IN ${held}`, key),
     statement(`DELETE FROM submission WHERE lead_id IN ${mine} OR email_key=?`, key, key),
+    statement(`UPDATE code SET lead_id=NULL WHERE lead_id IN ${mine}`, key),
     statement("DELETE FROM lead WHERE email_key=?", key),
   ];
 }

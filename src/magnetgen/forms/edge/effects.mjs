@@ -15,6 +15,9 @@ export const note = (load, decide) => ({ effect: "note", load, decide });
 /** → Lead or null. */
 export const findLead = (id) => ({ effect: "find_lead", id });
 
+/** Single-use codes that leads have → [{lead, magnet, code}]. */
+export const findCodes = (leads) => ({ effect: "find_codes", leads });
+
 /** → what is known of an address, as plain data. */
 export const findPerson = (emailKey) => ({ effect: "find_person", email_key: emailKey });
 

@@ -4,15 +4,19 @@ const HOLE = /\{\{\s*([a-z][a-z0-9_]*)\s*\}\}/g;
 
 /** Kind of mail → its holes, beside fields. */
 export const HOLES = Object.freeze({
-  confirm: ["site_title", "form_title", "confirm_url"],
-  deliver: ["site_title", "form_title", "download_url", "unsubscribe_url"],
+  confirm: ["site_title", "form_title", "magnet_title", "confirm_url"],
+  deliver: [
+    "site_title", "form_title", "magnet_title", "download_url", "epub_url", "code", "join_url", "event_time",
+    "google_url", "outlook_url", "unsubscribe_url",
+  ],
+  soldout: ["site_title", "form_title", "magnet_title", "unsubscribe_url"],
   welcome: ["site_title", "form_title", "unsubscribe_url"],
-  notify: ["site_title", "form_title", "email", "answers", "lead_id"],
+  notify: ["site_title", "form_title", "magnet_title", "email", "answers", "lead_id"],
   held: ["site_title", "form_title", "reason", "submission_id"],
 });
 
 /** Kinds that have the form's fields, too, once the lead has confirmed: before that, a stranger may have typed them. */
-export const WITH_FIELDS = Object.freeze(["deliver", "welcome"]);
+export const WITH_FIELDS = Object.freeze(["deliver", "soldout", "welcome"]);
 
 /** Every `{{name}}` replaced in one pass; a hole without a value is empty. `holes`: a Map of texts. */
 export function fill(text, holes) {

@@ -84,9 +84,9 @@ function weight(weights, kind, subtype) {
   return name === undefined ? 0 : weights.get(name);
 }
 
-/** 303 to an address of the build. A header is ASCII; such an address may not be. */
-export function redirect(url) {
-  return makeResponse(303, [["location", quote(url, /[!-~]/)]]);
+/** To an address of the build. A header is ASCII; such an address may not be. */
+export function redirect(url, status = 303) {
+  return makeResponse(status, [["location", quote(url, /[!-~]/)]]);
 }
 
 /** A response with plain data as JSON. */
@@ -134,19 +134,33 @@ function labelsOf(ctx) {
   return new Map(fields.map((field) => [field.name, `${field.label}: `]));
 }
 
+function linked(site, [url, label]) {
+  const words = escape(label || buttonOf(site, "link"));
+  return `<p class="actions"><a class="button" href="${escape(url)}">${words}</a></p>`;
+}
+
+function buttonOf(site, name) {
+  return own(site.words, `button_${name}`) || own(BUTTONS, name);
+}
+
 const SCRIPT = new RegExp(`<script\\b[^]*?</script>[${SPACE}]*`, "gi");
 const STYLE = /<style>([^]*?)<\/style>/g;
 
-/** A page of the site's with its holes filled, every value escaped. It needs no scripts, and its policy allows none. */
-export function page(site, name, { errors = [], back = "", button = "" } = {}) {
+/**
+ * A page of the site's with its holes filled, every value escaped. It needs no scripts, and its policy allows none.
+ * `link`: [address, what its button says or empty], or null: a button that leads somewhere else.
+ */
+export function page(site, name, { errors = [], back = "", button = "", code = "", link = null } = {}) {
   const text = own(site.pages, name) || FRAME.replace("{title}", () => escape(site.title)) + PLAIN[name];
   const listed = errors.map((line) => `<li>${escape(line)}</li>`).join("");
   const holes = {
     "{{errors}}": `<div class="errors" role="alert"><ul>${listed}</ul></div>`,
     "{{back}}": escape(back),
-    "{{button}}": escape(own(site.words, `button_${button}`) || own(BUTTONS, button)),
+    "{{button}}": escape(buttonOf(site, button)),
+    "{{code}}": escape(code),
+    "{{link}}": link ? linked(site, link) : "",
   };
-  return text.replace(SCRIPT, "").replace(/\{\{(?:errors|back|button)\}\}/g, (hole) => holes[hole]);
+  return text.replace(SCRIPT, "").replace(/\{\{(?:errors|back|button|code|link)\}\}/g, (hole) => holes[hole]);
 }
 
 /** A page with its policy. `formTo`: an address that its form's answer leads to. */

@@ -1,11 +1,16 @@
 /** The links of mails: confirm, unsubscribe, download. Only a POST changes a lead: scanners follow links. */
 
-import { findLead, locate, note, transact } from "./effects.mjs";
-import { accepted, header, html, jsonResponse, makeResponse, page, Problem, problem, wantsJson } from "./http.mjs";
+import { findCodes, findLead, locate, note, transact } from "./effects.mjs";
+import {
+  accepted, header, html, jsonResponse, makeResponse, page, Problem, problem, redirect, wantsJson,
+} from "./http.mjs";
+import { assetOf, codeOf } from "./magnets.mjs";
 import * as rules from "./rules.mjs";
-import { quote, strip } from "./text.mjs";
+import { magnetOf } from "./site.mjs";
+import { partition, quote, strip } from "./text.mjs";
 import * as tokens from "./tokens.mjs";
 
+const FORMAT = /^[a-z0-9]{1,8}$/;
 const RANGE = /^bytes=([0-9]{0,18})-([0-9]{0,18})$/;
 const TYPES = new Map([
   ["pdf", "application/pdf"],
@@ -74,23 +79,44 @@ export function* unsubscribe(ctx, text) {
 
 // Download
 
-export function* download(ctx, text) {
+/** `rest`: a token, or TOKEN/FORMAT for another format of the same. */
+export function* download(ctx, rest) {
+  const [text, slash, format] = partition(rest, "/");
   const token = tokenOf(ctx, text, tokens.DOWNLOAD);
   const form = formOf(ctx, token);
-  const asset = ctx.site.assets.get(token.asset);
-  if (!asset || token.asset !== form.spec.magnet) throw new Problem(404, "invalid_token");
+  const magnet = magnetOf(ctx.site, form);
+  const isSound = token.asset === magnet?.name && (!slash || FORMAT.test(format));
+  const asset = isSound ? assetOf(ctx.site, magnet, format) : null;
+  if (!isSound || (!asset && (magnet.assets.length || format))) throw new Problem(404, "invalid_token");
   if (ctx.request.method === "POST") return yield* sendAgain(ctx, form, token);
   const lead = yield findLead(token.lead);
   if (!lead) throw new Problem(410, "token_superseded");
   if (tokens.isExpired(token, ctx.now)) return expired(ctx, form);
+  const [response, isGiven] = asset ? yield* fileOf(ctx, asset) : yield* given(ctx, magnet, lead);
+  if (ctx.request.method === "GET" && isGiven) yield note(...rules.downloaded(ctx, lead.id));
+  return response;
+}
+
+/** → [response, whether the lead then has what it asked for]. */
+function* fileOf(ctx, asset) {
   const where = yield locate(asset);
   if (where === null) throw new Problem(503, "store_unavailable", [], [["retry-after", "60"]]);
   const isElsewhere = typeof where === "string";
   const response = isElsewhere ? makeResponse(302, [["location", where]]) : attachment(ctx, asset, where);
-  if (ctx.request.method === "GET" && [200, 302].includes(response.status)) {
-    yield note(...rules.downloaded(ctx, lead.id));
+  return [response, [200, 302].includes(response.status)];
+}
+
+/** What is no file: an address to go to, or the lead's code. It only looks: programs follow links, too. */
+function* given(ctx, magnet, lead) {
+  const isSingle = magnet.codes.length > 0;
+  if (!magnet.code && !isSingle) return [redirect(magnet.url, 302), true];
+  const code = isSingle ? codeOf(ctx.site, lead, yield findCodes([lead.id])) : magnet.code;
+  if (wantsJson(ctx.request)) {
+    return [jsonResponse(code ? { ok: true, code, url: magnet.url || null } : { ok: true, code: null }), Boolean(code)];
   }
-  return response;
+  if (!code) return [html(ctx, page(ctx.site, "soldout")), false];
+  const link = magnet.url ? [magnet.url, magnet.label] : null;
+  return [html(ctx, page(ctx.site, "code", { code, link })), true];
 }
 
 function expired(ctx, form) {

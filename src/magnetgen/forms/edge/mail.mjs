@@ -8,6 +8,7 @@
 import { address, shown } from "./addresses.mjs";
 import { fill, HOLES, WITH_FIELDS } from "./holes.mjs";
 import { UNSUBSCRIBED } from "./records.mjs";
+import { magnetOf } from "./site.mjs";
 import { escape, SPACE, urlsplit } from "./text.mjs";
 import * as tokens from "./tokens.mjs";
 
@@ -40,21 +41,29 @@ export class Composer {
 
   /**
    * The mail of a delivery, made now → {id, from, to, replyTo, subject, headers, text, html}: addresses as {name,
-   * local, domain}, `headers` a Map of all of them. Throws Refused.
+   * local, domain}, `headers` a Map of all of them. `code`: the single-use code that the lead has, or empty. Throws
+   * Refused.
    */
-  compose(delivery, lead, now) {
-    const kind = delivery.kind.replace(/^mail:/, "");
+  compose(delivery, lead, now, code = "") {
     const form = this.site.forms.get(delivery.form);
+    const kind = this.kindOf(delivery, form, code);
     if (!form || (!lead && kind !== "held")) throw new Refused(CANCELLED);
     const toOwner = delivery.dest.startsWith("email:");
     if (lead && !toOwner && endedSince(lead, delivery, kind)) throw new Refused(CANCELLED);
     const recipient = toOwner ? delivery.dest.slice("email:".length) : (lead?.email ?? "");
-    const holes = this.holes(kind, form, lead, delivery, now);
+    const holes = this.holes(kind, form, lead, delivery, now, code);
     const template = this.template(kind, form);
     const parts = this.headers(kind, template, recipient, holes, delivery, lead, now);
     const inHtml = new Map([...holes].map(([name, value]) => [name, escape(value)]));
     if (holes.has("answers")) inHtml.set("answers", answersHtml(answersOf(form, lead)));
     return { ...parts, text: lined(fill(template.text, holes)), html: lined(fill(template.html, inHtml)) };
+  }
+
+  /** Who was to get a single-use code, and has none as all of them are gone, is told so. */
+  kindOf(delivery, form, code) {
+    const kind = delivery.kind.replace(/^mail:/, "");
+    const isGone = kind === "deliver" && !code && magnetOf(this.site, form)?.codes.length;
+    return isGone ? "soldout" : kind;
   }
 
   /** The site's own for the form, the site's own, or the default. */
@@ -64,14 +73,24 @@ export class Composer {
   }
 
   /** What the kind's holes are filled with: holes.mjs says which it has. */
-  holes(kind, form, lead, delivery, now) {
-    const link = (purpose, asset = "") => (lead ? this.link(purpose, lead, now, asset) : "");
-    const { magnet } = form.spec;
+  holes(kind, form, lead, delivery, now, code) {
+    const magnet = magnetOf(this.site, form);
+    const link = (purpose) => (lead ? this.link(purpose, lead, now, form) : "");
+    let download;
+    const downloadUrl = () => (download ??= form.spec.magnet ? link(tokens.DOWNLOAD) : "");
+    const said = (name) => String(own(magnet?.holes, name) ?? "");
     const values = {
       site_title: () => this.site.title,
       form_title: () => form.spec.title,
       confirm_url: () => link(tokens.CONFIRM),
-      download_url: () => (magnet ? link(tokens.DOWNLOAD, magnet) : ""),
+      magnet_title: () => magnet?.title ?? "",
+      download_url: downloadUrl,
+      epub_url: () => (magnet?.assets.includes(`${magnet.name}.epub`) ? `${downloadUrl()}/epub` : ""),
+      code: () => code || (magnet?.code ?? ""),
+      join_url: () => said("join_url"),
+      event_time: () => said("event_time"),
+      google_url: () => said("google_url"),
+      outlook_url: () => said("outlook_url"),
       unsubscribe_url: () => link(tokens.UNSUBSCRIBE),
       email: () => lead?.email ?? "",
       answers: () => answersOf(form, lead).map(([label, value]) => `${label}: ${value}`).join("\n"),
@@ -85,11 +104,13 @@ export class Composer {
     return new Map([...(known ? fieldsOf(lead) : []), ...holes]);
   }
 
-  link(purpose, lead, now, asset) {
+  link(purpose, lead, now, form) {
     // A link made in the second of an unsubscription is younger than it.
     const after = lead.unsubscribed_at !== null ? Math.floor(lead.unsubscribed_at / 1000) + 1 : 0;
     const issued = Math.max(Math.floor(now), after);
-    const token = tokens.issue(this.keys, purpose, lead.form, lead.id, issued, this.random(16), asset);
+    const asset = purpose === tokens.DOWNLOAD ? form.spec.magnet : "";
+    const lives = asset ? magnetOf(this.site, form)?.valid_for : 0;
+    const token = tokens.issue(this.keys, purpose, lead.form, lead.id, issued, this.random(16), asset, lives);
     return `${this.site.public_url}/${purpose}/${token}`;
   }
 
@@ -109,7 +130,7 @@ export class Composer {
     ]);
     const replyTo = lead && kind === "notify" && !ENCODED.test(lead.email) ? addressOr(lead.email) : null;
     if (replyTo) headers.set("Reply-To", shown(replyTo));
-    if (kind === "deliver" || kind === "welcome") {
+    if (holes.has("unsubscribe_url")) {
       headers.set("List-Unsubscribe", `<${holes.get("unsubscribe_url")}>`);
       headers.set("List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
     } else {

@@ -5,6 +5,7 @@
  * marked after it was sent: a crash in between sends it again under the same id.
  */
 
+import { claimants, codeOf } from "./magnets.mjs";
 import { Refused, sent } from "./mail.mjs";
 import { StoreUnavailable } from "./records.mjs";
 
@@ -192,12 +193,19 @@ export class Deliverer {
     const lead = delivery.lead ? await this.store.findLead(delivery.lead) : null;
     let mail;
     try {
-      mail = this.composer.compose(delivery, lead, this.clock());
+      mail = this.composer.compose(delivery, lead, this.clock(), await this.codeFor(delivery, lead));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       return sent(false, error.message, { permanent: true });
     }
     return this.mail ? this.mail.send(mail) : sent(false, "no_transport");
+  }
+
+  /** The single-use code of the lead that a mail brings the magnet, or empty. */
+  async codeFor(delivery, lead) {
+    const { site } = this.composer;
+    if (delivery.kind !== "mail:deliver" || !lead || !claimants(site, [lead]).length) return "";
+    return codeOf(site, lead, await this.store.codes([lead.id]));
   }
 
   async mark(delivery, found, now) {

@@ -20,6 +20,9 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** Why a store takes no decision that hands out a single-use code. */
+export const NO_CODES = "a store without transactions cannot keep two leads from getting one code";
+
 /** Where a submission came from, without what only the handler needs. */
 export function shownSource(source) {
   return Object.fromEntries(Object.entries(source).filter(([name]) => name !== PRIVATE));
@@ -78,7 +81,8 @@ export const SNAPSHOT = Object.freeze({
 /**
  * What a decision writes, all of it or nothing. `answer` is handed back once it is durable; `cancel_mails`: a lead
  * whose waiting mails are not to be sent; `suppress`: [email_key, reason]; `release`: an email_key that is no longer
- * suppressed; `erase`: an email_key of which everything goes, and only the suppression stays.
+ * suppressed; `erase`: an email_key of which everything goes, and only the suppression stays. `claim`: {magnet, codes,
+ * lead}: the lead gets the first of the codes that nobody has had, unless it has one; where none is left, nothing.
  */
 export const CHANGES = Object.freeze({
   answer: null,
@@ -90,6 +94,7 @@ export const CHANGES = Object.freeze({
   suppress: Object.freeze(["", ""]),
   release: "",
   erase: "",
+  claim: null,
   now: 0,
 });
 

@@ -6,9 +6,11 @@
 
 import { createHash } from "node:crypto";
 
+import { claimOf } from "./magnets.mjs";
 import * as outgoing from "./outgoing.mjs";
 import { ACCEPTED, CONFIRMED, HELD, PENDING, UNSUBSCRIBED } from "./records.mjs";
 import { CHANGES, IDEM, LEAD, LOAD, shownSource } from "./records.mjs";
+import { magnetOf } from "./site.mjs";
 import { partition, utf8 } from "./text.mjs";
 import * as tokens from "./tokens.mjs";
 
@@ -82,7 +84,9 @@ function answerOf(ctx, form, lead, nonce) {
 
 /** A page's address with the download's token as its fragment, which no server sees. */
 export function withDownload(ctx, form, lead, url, nonce) {
-  const token = tokens.issue(ctx.keys, tokens.DOWNLOAD, form.name, lead, ctx.now, nonce, form.spec.magnet);
+  const { magnet } = form.spec;
+  const lives = magnetOf(ctx.site, form)?.valid_for;
+  const token = tokens.issue(ctx.keys, tokens.DOWNLOAD, form.name, lead, ctx.now, nonce, magnet, lives);
   return `${partition(url, "#")[0]}#${token}`;
 }
 
@@ -103,7 +107,9 @@ export function accept(ctx, form, given, found, leadId) {
   const outbox = outgoing.created(ctx, form, lead, sent);
   const kind = form.spec.magnet ? "deliver" : isNew && !found.suppressed ? "welcome" : "";
   if (kind && mayMail(ctx, found, kind)) outbox.push(outgoing.mail(ctx, lead, kind, sent.id));
-  return { ...CHANGES, leads: [lead], submissions: [sent], outbox, release: lead.email_key };
+  // Also where no mail goes: the page after the form shows the code.
+  const claim = claimOf(ctx.site, form, lead.id);
+  return { ...CHANGES, leads: [lead], submissions: [sent], outbox, claim, release: lead.email_key };
 }
 
 function acceptUnconfirmed(ctx, form, given, found, leadId) {
@@ -113,8 +119,9 @@ function acceptUnconfirmed(ctx, form, given, found, leadId) {
   // Who has confirmed gets the thing again; anybody else is asked to confirm.
   const kind = lead.status === CONFIRMED && form.spec.magnet ? "deliver" : "confirm";
   const outbox = before ? [] : outgoing.created(ctx, form, lead, sent, false);
-  if (mayMail(ctx, found, kind)) outbox.push(outgoing.mail(ctx, lead, kind, sent.id));
-  return { ...CHANGES, leads: [lead], submissions: [sent], outbox };
+  const mails = mayMail(ctx, found, kind) ? [outgoing.mail(ctx, lead, kind, sent.id)] : [];
+  const claim = mails.length && kind === "deliver" ? claimOf(ctx.site, form, lead.id) : null;
+  return { ...CHANGES, leads: [lead], submissions: [sent], outbox: [...outbox, ...mails], claim };
 }
 
 /** Per address: one confirmation in 10 minutes and 3 in a day; of other mails a few a day. */
@@ -185,7 +192,8 @@ export function confirm(ctx, form, token) {
     const cause = isConfirmed ? vouched.at(-1).id : `confirm:${lead.unsubscribed_at ?? 0}`;
     const outbox = outgoing.confirmed(ctx, form, leadNow, cause);
     if (!isConfirmed) outbox.push(outgoing.mail(ctx, leadNow, form.spec.magnet ? "deliver" : "welcome", cause));
-    return { ...CHANGES, answer, leads: [leadNow], submissions, outbox, release: lead.email_key, now: ctx.ms };
+    const claim = isConfirmed ? null : claimOf(ctx.site, form, lead.id);
+    return { ...CHANGES, answer, leads: [leadNow], submissions, outbox, claim, release: lead.email_key, now: ctx.ms };
   };
   return [{ ...LOAD, lead: token.lead }, decide];
 }
@@ -208,8 +216,10 @@ export function freshLink(ctx, form, token) {
   const decide = (found) => {
     if (!found.lead) return failed("token_superseded");
     const cause = `fresh:${Math.floor(ctx.ms / BUCKET_MS)}`;
-    const outbox = mayMail(ctx, found, "deliver") ? [outgoing.mail(ctx, found.lead, "deliver", cause)] : [];
-    return { ...CHANGES, answer: outcome({ status: "accepted", next: form.next }), outbox };
+    const answer = outcome({ status: "accepted", next: form.next });
+    if (!mayMail(ctx, found, "deliver")) return { ...CHANGES, answer };
+    const outbox = [outgoing.mail(ctx, found.lead, "deliver", cause)];
+    return { ...CHANGES, answer, outbox, claim: claimOf(ctx.site, form, found.lead.id), now: ctx.ms };
   };
   return [{ ...LOAD, lead: token.lead, mails_since: ctx.ms - DAY_MS }, decide];
 }

@@ -11,7 +11,7 @@ import { event } from "./log.mjs";
 import { address, Composer } from "./mail.mjs";
 import { openMail } from "./mail-api.mjs";
 import { Deliverer } from "./outbox.mjs";
-import { StoreUnavailable } from "./records.mjs";
+import { NO_CODES, StoreUnavailable } from "./records.mjs";
 import { SiteFault, siteFromData } from "./site.mjs";
 import { withoutPrefix } from "./text.mjs";
 import { parseKeys } from "./tokens.mjs";
@@ -43,6 +43,9 @@ export function createRuntime(parts) {
   const sender = parts.sender ?? env.MAGNETGEN_MAIL_FROM ?? "";
   checkSender(sender, transport);
   if (!transport) note("not_set_up", { hint: "mails wait in the outbox: MAGNETGEN_MAIL_PROVIDER is not set" });
+  if (!store.promises.codes && [...site.magnets.values()].some((magnet) => magnet.codes.length)) {
+    note("not_set_up", { hint: `forms with single-use codes take nothing in: ${NO_CODES}` });
+  }
   const open = parts.open ?? openDestination;
   const deliverer = new Deliverer({
     store,
@@ -117,6 +120,8 @@ class Runtime {
         return this.verifier.verify(step.challenge, step.answer, step.once);
       case "find_lead":
         return store.findLead(step.id);
+      case "find_codes":
+        return store.codes(step.leads);
       case "find_person":
         return store.person(step.email_key);
       case "list_leads":

@@ -1,4 +1,4 @@
-/** forms.json as the handler knows it: forms, assets, mails, pages, destinations. Keys are those of site.py. */
+/** forms.json as the handler knows it: forms, magnets, files, mails, pages, destinations. Keys are those of site.py. */
 
 import { createHash } from "node:crypto";
 
@@ -29,6 +29,14 @@ export function destinationsOf(site, form) {
   const named = form.spec.notify.filter((name) => !name.startsWith("email:"));
   if (!form.spec.notify.length) return [...site.destinations.values()];
   return named.filter((name) => site.destinations.has(name)).map((name) => site.destinations.get(name));
+}
+
+/** What a form gives: a magnet, or the file of that name; null where it gives nothing, or nothing is known of it. */
+export function magnetOf(site, form) {
+  const name = form ? form.spec.magnet : "";
+  if (site.magnets.has(name)) return site.magnets.get(name);
+  const asset = site.assets.get(name);
+  return asset ? madeMagnet(name, { kind: "file", title: asset.filename, assets: [name] }) : null;
 }
 
 /** MAGNETGEN_PUBLIC_URL as browsers would write it: pages' origins are compared with it. Throws SiteFault. */
@@ -63,7 +71,7 @@ export function load(text, given = "") {
   return siteFromData(data, given);
 }
 
-/** `load`, from what the JSON holds. Forms, assets and destinations become Maps, origins a Set. */
+/** `load`, from what the JSON holds. Forms, assets, magnets and destinations become Maps, origins a Set. */
 export function siteFromData(data, given = "") {
   const isObject = data !== null && typeof data === "object" && !Array.isArray(data);
   if (!isObject || data.v !== contract.VERSION) {
@@ -90,6 +98,7 @@ function madeSite(data, given) {
     title: data.title || urlsplit(baseUrl).netloc,
     forms: mapped(need(data, "forms"), (name, entry) => madeForm(name, entry, baseUrl)),
     assets: mapped(data.assets ?? {}, madeAsset),
+    magnets: mapped(data.magnets ?? {}, madeMagnet),
     mails: data.mails ?? {},
     pages: data.pages ?? {},
     words: data.words ?? {},
@@ -164,6 +173,26 @@ function madeAsset(name, entry) {
     size: integer(need(entry, "size")),
     sha256: need(entry, "sha256"),
     key: entry.key ?? "",
+  });
+}
+
+/**
+ * What leads are given. `assets`: ids of files, the first by the bare link; else a code, or one of `codes` for each
+ * lead, or only `url`, where it leads to. `valid_for`: seconds that a download link lives, 0: as long as links do;
+ * `holes`: what only the mail says; `label`: of the button that leads to `url`.
+ */
+function madeMagnet(name, entry) {
+  return Object.freeze({
+    name,
+    title: entry.title || name,
+    kind: need(entry, "kind"),
+    valid_for: integer(entry.valid_for || 0),
+    assets: Object.freeze([...(entry.assets ?? [])]),
+    holes: entry.holes ?? {},
+    code: entry.code ?? "",
+    codes: Object.freeze([...(entry.codes ?? [])]),
+    url: entry.url ?? "",
+    label: entry.label ?? "",
   });
 }
 

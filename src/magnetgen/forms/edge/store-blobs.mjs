@@ -29,7 +29,7 @@ import { Outbox } from "./blob-outbox.mjs";
 import { partsOf } from "./blob-parts.mjs";
 import { besides, nextEntry, settled, tablesOf, withClaim } from "./blob-state.mjs";
 import { each, Tidy } from "./blob-tidy.mjs";
-import { StoreUnavailable } from "./records.mjs";
+import { NO_CODES, StoreUnavailable } from "./records.mjs";
 import * as rows from "./tables.mjs";
 
 /** For so long a decision is made again while others are in its way, in ms: less than a client waits. */
@@ -40,8 +40,9 @@ export class BlobStore {
    * What it can hold to. `unique`: one lead of an address on a form, one answer of a key, one delivery of a cause.
    * `counters`: not so; a limit may be passed by those who come at the same moment, as they do not see each other.
    * `transactions`: not so; a decision is one step for one address, and no decision of the handler's concerns two.
+   * `codes`: not so; who gets which code concerns them all. Whoever would get one is told to come again later.
    */
-  promises = Object.freeze({ unique: true, counters: false, transactions: false });
+  promises = Object.freeze({ unique: true, counters: false, transactions: false, codes: false });
 
   /** `blobs`: see openBlobs; `wall()`: the machine's clock in ms; `pause(attempt)`: waits before another try. */
   constructor(blobs, { wall = Date.now, pause = backOff } = {}) {
@@ -61,6 +62,7 @@ export class BlobStore {
     const changes = await this.#repeatedly(async () => {
       const { home, claim, snapshot } = await this.#load(load);
       const decided = decide(snapshot);
+      if (decided.claim) throw new StoreUnavailable(NO_CODES);
       return (await this.#write(decided, home, claim, written)) ? decided : null;
     });
     return changes.answer ?? null;
@@ -192,6 +194,11 @@ export class BlobStore {
   }
 
   // Reading
+
+  /** Nobody has a code here. */
+  async codes() {
+    return [];
+  }
 
   leads(query) {
     return this.index.leads(query);

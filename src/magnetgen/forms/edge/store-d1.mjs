@@ -9,6 +9,7 @@
 
 import { randomBytes } from "node:crypto";
 
+import { ofLeads } from "./d1-codes.mjs";
 import * as outbox from "./d1-outbox.mjs";
 import * as rows from "./d1-rows.mjs";
 import { asking, WAITING } from "./d1-snapshot.mjs";
@@ -23,7 +24,7 @@ const WAIT_MAX_MS = 500;
 
 /** See store/__init__.py. `db`: a D1 database whose tables were made. */
 export class D1Store {
-  promises = Object.freeze({ unique: true, counters: true, transactions: true });
+  promises = Object.freeze({ unique: true, counters: true, transactions: true, codes: true });
   #db;
 
   constructor(db) {
@@ -95,6 +96,10 @@ export class D1Store {
   async findLead(id) {
     const [[row]] = await this.#ask([rows.statement("SELECT * FROM lead WHERE id=?", id)]);
     return row ? rows.asLead(row) : null;
+  }
+
+  async codes(ids) {
+    return ids.length ? (await this.#ask([ofLeads(ids)]))[0] : [];
   }
 
   async person(emailKey) {

@@ -8,7 +8,7 @@ import * as rows from "./tables.mjs";
 export function memoryStore() {
   let tables = rows.emptyTables();
   return {
-    promises: Object.freeze({ unique: true, counters: true, transactions: true }),
+    promises: Object.freeze({ unique: true, counters: true, transactions: true, codes: true }),
     async submit(load, decide) {
       const changes = decide(rows.snapshot(tables, load));
       rows.apply(tables, changes);
@@ -17,6 +17,7 @@ export function memoryStore() {
     rate: async (counts, now) => rows.rate(tables, counts, now),
     leads: async (query) => rows.leads(tables, query),
     submissions: async (query) => rows.submissions(tables, query),
+    codes: async (ids) => rows.codes(tables, ids),
     person: async (emailKey) => rows.person(tables, emailKey),
     outbox: async (state = "", limit = 100) => rows.outbox(tables, state, limit),
     lease: async (now, seconds, limit, skip, probe) =>

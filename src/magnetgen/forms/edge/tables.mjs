@@ -43,6 +43,7 @@ export function emptyTables() {
     outbox: new Map(),
     suppression: new Map(),
     disabled: new Map(),
+    codes: new Map(),
     rates: new Map(),
     probe: null,
   };
@@ -138,6 +139,7 @@ export function apply(tables, changes) {
   if (idem) tables.idem.set(idemKey(idem.form, idem.key), idem);
   if (changes.cancel_mails) cancelMails(tables, changes.cancel_mails);
   for (const delivery of outbox) insertDelivery(tables, delivery);
+  if (changes.claim) claim(tables, changes.claim, changes.now ?? 0);
   if (changes.release) tables.suppression.delete(changes.release);
   const [key, reason] = changes.suppress ?? ["", ""];
   if (key) tables.suppression.set(key, Object.freeze({ email_key: key, reason, at: changes.now ?? 0 }));
@@ -196,6 +198,22 @@ function erase(tables, key) {
   for (const row of where(tables.outbox, scrubbed)) scrub(tables, row);
   for (const id of gone) tables.submissions.delete(id);
   for (const id of mine) tables.leads.delete(id);
+  for (const row of where(tables.codes, (one) => mine.has(one.lead))) keepCode(tables, { ...row, lead: null });
+}
+
+/** The first code that nobody has had, unless the lead has one. A row stays when its lead goes. */
+function claim(tables, { magnet, codes, lead }, at) {
+  if (where(tables.codes, (row) => row.lead === lead && row.magnet === magnet).length) return;
+  const code = codes.find((one) => !tables.codes.has(codeKey(magnet, one)));
+  if (code !== undefined) keepCode(tables, { magnet, code, lead, at });
+}
+
+function keepCode(tables, row) {
+  tables.codes.set(codeKey(row.magnet, row.code), Object.freeze(row));
+}
+
+function codeKey(magnet, code) {
+  return JSON.stringify([magnet, code]);
 }
 
 function removeWhere(table, test) {
@@ -243,6 +261,12 @@ export function person(tables, key) {
     deliveries: deliveries.map(shownDelivery),
     suppressed: suppressedFor(tables, key),
   };
+}
+
+/** Single-use codes that leads have → [{lead, magnet, code}]. */
+export function codes(tables, ids) {
+  const asked = new Set(ids);
+  return where(tables.codes, (row) => asked.has(row.lead)).map(({ lead, magnet, code }) => ({ lead, magnet, code }));
 }
 
 function shownDelivery(row) {

@@ -1,9 +1,11 @@
 /** Hooks for the contract's vectors: a clock to set, sinks in memory. Only under MAGNETGEN_TEST=1, never else. */
 
+import { coded } from "./admin.mjs";
 import { openDestination } from "./destinations.mjs";
 import { readBody, respond } from "./fetch.mjs";
 import { dumps } from "./json.mjs";
 import { ascii } from "./log.mjs";
+import { claimants } from "./magnets.mjs";
 import { refused, sent, shownMail } from "./mail.mjs";
 import { SiteFault } from "./site.mjs";
 import { withoutPrefix } from "./text.mjs";
@@ -98,7 +100,12 @@ async function hook(name, body, state, runtime, store, box) {
     await box.write(noted(state, runtime));
     return done;
   }
-  if (name === "state") return { ...(await store.dump()), mails: state.mails, webhooks: state.webhooks };
+  if (name === "state") {
+    const found = await store.dump();
+    const codes = await store.codes(claimants(runtime.site, found.leads).map((lead) => lead.id));
+    const leads = found.leads.map((lead) => coded(runtime.site, lead, codes));
+    return { ...found, leads, mails: state.mails, webhooks: state.webhooks };
+  }
   return null;
 }
 

@@ -122,9 +122,9 @@ export function sign(keys, token, nonce) {
   return `${head}.${b64(mac(derive(keys, kid, token.purpose), utf8(head)))}`;
 }
 
-/** A fresh token with the lifetime of its purpose. */
-export function issue(keys, purpose, form, lead, now, nonce, asset = "") {
-  const [issued, lifetime] = [Math.trunc(now), LIFETIMES[purpose]];
+/** A fresh token. `lives`: seconds; 0: as its purpose says. */
+export function issue(keys, purpose, form, lead, now, nonce, asset = "", lives = 0) {
+  const [issued, lifetime] = [Math.trunc(now), lives || LIFETIMES[purpose]];
   return sign(keys, { purpose, form, lead, issued, expires: lifetime ? issued + lifetime : 0, asset }, nonce);
 }
 

@@ -41,6 +41,8 @@ export const PLAIN = Object.freeze({
   unsubscribe: "<h1>Unsubscribe</h1><form method=post><button>{{button}}</button></form>",
   unsubscribed: "<h1>You are unsubscribed</h1>",
   expired: "<h1>This link has expired</h1><form method=post><button>{{button}}</button></form>",
+  code: "<h1>Your code</h1><p><code>{{code}}</code></p>{{link}}",
+  soldout: "<h1>All codes have been given out</h1><p>There were only so many, and the last one is gone.</p>",
 });
 
 export const FRAME =
@@ -52,4 +54,5 @@ export const BUTTONS = Object.freeze({
   confirm_download: "Confirm and download",
   unsubscribe: "Unsubscribe",
   expired: "Send me a fresh link",
+  link: "Continue",
 });

@@ -17,7 +17,7 @@ import { D1Store } from "./store-d1.mjs";
 const RETRY_AFTER = "60";
 /** How long a drain begins with more: the platform ends what still runs 30 s after the answer. */
 const DRAIN_SECONDS = 14;
-/** Deliveries that a run begins: the free plan allows it 50 queries of D1, and each delivery takes three or four. */
+/** Deliveries that a run begins: the free plan allows it 50 queries of D1, and each delivery takes three to five. */
 const DRAIN_MAX = 8;
 const UNREADY = "This site cannot take anything in at the moment. Please try again later.\n";
 
