@@ -188,7 +188,7 @@ def code_stamp() -> bytes:
         for name in sorted(files):
             info = os.stat(f"{base}/{name}")
             state.update(f"{name}\0{info.st_size}\0{info.st_mtime_ns}\0".encode())
-    for part in ("jinja2", "markdown", "PIL", "pyromark", "selectolax", "typst"):
+    for part in ("icalendar", "jinja2", "markdown", "PIL", "pyromark", "selectolax", "typst"):
         spec = importlib.util.find_spec(part)
         changed = Path(spec.origin).parent.stat().st_mtime_ns if spec and spec.origin else 0
         state.update(f"{part}\0{changed}\0".encode())

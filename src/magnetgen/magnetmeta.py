@@ -109,7 +109,7 @@ class MagnetMeta(Strict):
     author: Author | None = None
     """Name, or `{name, url}`; without it, the site's."""
     date: Moment | None = None
-    """Day of this edition, in the book's data."""
+    """Day of this edition, in the book's data; of a webinar, the day on which its time was last changed."""
     lang: Language | None = None
     """Without it, the site's language."""
     cover: str = ""
@@ -205,7 +205,7 @@ _OF_BOOKS = frozenset({"date", "formats", "paper", "toc", "chapters", "cta", "pr
 _OF_OFFERS = frozenset({"code", "codes", "url", "label"})
 _ALLOWED: dict[str, frozenset[str]] = {
     **dict.fromkeys(BOOKS, _OF_BOOKS),
-    "webinar": frozenset({"start", "duration", "timezone", "join_url"}),
+    "webinar": frozenset({"date", "start", "duration", "timezone", "join_url"}),
     "discount": _OF_OFFERS,
     "trial": _OF_OFFERS,
     "link": frozenset({"url", "label"}),

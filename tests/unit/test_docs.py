@@ -131,14 +131,11 @@ def _codes(node: ast.AST) -> Iterator[ast.expr]:
         if name in MAKERS:
             yield node.args[0]
     elif isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            # A page or a hole may be called so, too; what it holds is no code then.
-            if isinstance(key, ast.Constant) and key.value == "code" and not _is_markup(value):
-                yield value
-
-
-def _is_markup(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and str(value.value).startswith("<")
+        named = {
+            key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)
+        }
+        if {"code", "message"} <= named.keys():
+            yield named["code"]
 
 
 def documented() -> dict[str, str]:

@@ -83,6 +83,7 @@ class Writer:
             cover_alt=magnet.cover_alt or magnet.title,
             ending=self._ending(magnet),
             words=_words(self._theme.words),
+            description=magnet.description,
         )
         if not book.chapters:
             place = places.document(self._plan.root, magnet.source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -114,6 +114,7 @@ def event(plan: Plan, magnet: Magnet) -> Event:
         url=plan.absolute(page_path(plan, magnet)),
         organizer=magnet.author or plan.config.publisher,
         location="",
+        stamp=datetime.fromisoformat(magnet.date).replace(tzinfo=UTC) if magnet.date else None,
     )
 
 
