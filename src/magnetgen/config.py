@@ -68,7 +68,7 @@ class MenuEntry(Strict):
 
 class Menus(Strict):
     main: list[MenuEntry] | None = None
-    """Header, left to right; without it, the collections."""
+    """Header, left to right; without it, the collections, and the landing pages that magnets bring along."""
     footer: list[MenuEntry] = []
     """Footer, left to right."""
 

@@ -122,8 +122,18 @@ class Mailroom:
         """The forms whose leads or owners get the mail."""
         apart = {mail.form for mail in self._plan.mails if mail.kind == kind and mail.has_body} if not form else set()
         for name, spec in self._specs.items():
-            if (not form or name == form) and name not in apart and _sends(spec, kind):
+            if (not form or name == form) and name not in apart and self._sends(spec, kind):
                 yield spec
+
+    def _sends(self, spec: FormSpec, kind: str) -> bool:
+        if kind == "confirm":
+            return spec.double_opt_in
+        if kind == "soldout":
+            magnet = self._plan.magnets.get(spec.magnet)
+            return magnet is not None and bool(magnet.codes)
+        if kind in ("deliver", "welcome"):
+            return bool(spec.magnet) == (kind == "deliver")
+        return any(name.startswith("email:") for name in spec.notify)
 
     def _check(self, mail: Mail) -> None:
         """Names, twins, and mails that are never sent."""
@@ -314,14 +324,6 @@ _WHEN = {
     "notify": "forms with `notify: [email:ADDRESS]` do",
     "held": "forms with `notify: [email:ADDRESS]` do",
 }
-
-
-def _sends(spec: FormSpec, kind: str) -> bool:
-    if kind == "confirm":
-        return spec.double_opt_in
-    if kind in ("deliver", "soldout", "welcome"):
-        return bool(spec.magnet) == (kind != "welcome")
-    return any(name.startswith("email:") for name in spec.notify)
 
 
 def _missing(kind: str, wanted: str, text: str, writing: _Writing) -> Iterable[Diagnostic]:

@@ -36,6 +36,8 @@ PAGE_JOBS = ("page", "list", "home", "404", "form", "thanks", "confirmed", "redi
 """Kinds of job that end in an HTML page."""
 _SECTIONED = ("landing", "home")
 _LATEST = 6
+MENU_MAGNETS = 3
+"""Landing pages of magnets in a menu that nobody has written: more would not fit a phone."""
 _MESSAGES = ("problem", "trouble", "confirm", "unsubscribe", "unsubscribed", "expired", "code", "soldout")
 """Pages that the handler shows; their holes: docs/forms.md."""
 
@@ -283,7 +285,7 @@ class Renderer:
         entries = (
             [(e.label, e.url) for e in main]
             if main is not None
-            else [(c.title, c.base) for c in plan.collections.values()]
+            else [(c.title, c.base) for c in plan.collections.values()] + self._brought_along()
         )
         logo = self.links.image("magnetgen.yaml", str(self.theme.settings.get("logo") or config.organization.logo))
         return SiteView(
@@ -303,6 +305,11 @@ class Renderer:
             sections_css=self.theme.sections_css,
             script=self.theme.script,
         )
+
+    def _brought_along(self) -> list[tuple[str, str]]:
+        """Landing pages that magnets bring along: nobody has written a link to them."""
+        pages = sorted((page for page in self.plan.pages if page.markdown is not None), key=lambda page: page.path)
+        return [(page.title, page.path) for page in pages[:MENU_MAGNETS]]
 
     def _menu(self, path: str) -> SiteView:
         """The site as seen from a page: menu entries that lead to it, or to what is above it, are marked."""

@@ -131,6 +131,25 @@ def test_single_use_codes(site: Site) -> None:
     assert "B-2" not in everything_public(site)
 
 
+def test_a_store_that_cannot_promise_single_use_codes(site: Site) -> None:
+    site.write("content/magnets/spring.md", offer(title="Spring offer", kind="discount", codes="spring.txt"))
+    site.write("content/magnets/spring.txt", "A-1\n")
+    found = site.fault("codes-store", target="netlify")
+    assert (found.path, found.severity) == ("content/magnets/spring.md", "error")
+    assert found.span is not None and (found.span.line, found.span.column) == (5, 8)
+    assert not [d for d in site.build(target="cloudflare").diagnostics if d.code == "codes-store"]
+
+
+def test_the_mail_for_those_who_come_too_late(site: Site) -> None:
+    site.write("content/magnets/spring.md", offer(title="Spring offer", kind="discount", codes="spring.txt"))
+    site.write("content/magnets/spring.txt", "A-1\n")
+    site.write("content/emails/soldout.md", "All gone, {{first_name}}. [End]({{unsubscribe_url}})\n")
+    site.ok()
+    assert "All gone, {{first_name}}." in compiled(site)["mails"]["soldout"]["text"]
+    site.write("content/magnets/spring.md", offer(title="Spring offer", kind="discount", code="A-1"))
+    assert site.fault("mail-unused").path == "content/emails/soldout.md"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [

@@ -19,7 +19,7 @@ from magnetgen.state import Options
 from tests.conftest import NOW, ROOT
 
 COMPLETE = Path(__file__).parent / "complete"
-EXPECTED = {"form-fields-many", "post-undated", "form-challenge-unused"}
+EXPECTED = {"form-fields-many", "post-undated", "form-challenge-unused", "magnet-undelivered"}
 """Warnings that the complete site is meant to have."""
 
 LOGO = (
@@ -32,6 +32,8 @@ HANDLER_FILLINGS = {
     "{{errors}}": '<ul><li>Email address: please fill in this field.</li><li>"Budget": please choose.</li></ul>',
     "{{back}}": "/",
     "{{button}}": "Go on",
+    "{{code}}": "SPRING-20",
+    "{{link}}": '<p class="actions"><a class="button" href="https://shop.example/">Go to the shop</a></p>',
 }
 """What the form handler puts into the holes of the pages that it shows."""
 

@@ -29,6 +29,8 @@ REQUIRED = {
     "FAQPage": {"mainEntity"},
     "Question": {"name", "acceptedAnswer"},
     "Answer": {"text"},
+    "Event": {"name", "startDate", "endDate", "eventAttendanceMode", "location", "organizer"},
+    "VirtualLocation": {"url"},
 }
 
 
