@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, timedelta
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -52,12 +53,25 @@ def _life(value: Any) -> Any:
 
 
 def _address(value: Any) -> Any:
-    if (
-        isinstance(value, str)
-        and value
-        and not re.fullmatch(r"https?://[^\s/?#@]+(?::\d+)?(?:[/?#]\S*)?", value.strip())
-    ):
-        raise refuse("magnet-url", f'"{value}" is not a whole address', "write it as https://example.com/page")
+    """An address as it goes over the wire. A fault does not repeat it: it may be one that only leads are to learn."""
+    if not isinstance(value, str) or not value:
+        return value
+    hint = "write it as https://example.com/page"
+    try:
+        parts = urlsplit(value.strip())
+        host = (parts.hostname or "").encode("idna").decode()
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        host, port, parts = "", "", urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s@{}]", value.strip()):
+        raise refuse("magnet-url", "this is not a whole address", hint)
+    rest = urlunsplit(("", "", parts.path, parts.query, parts.fragment))
+    return f"{parts.scheme}://{host}{port}{quote(rest, safe=_IN_ADDRESS)}"
+
+
+def _label(value: Any) -> Any:
+    if isinstance(value, str) and "{{" in value:
+        raise refuse("mail-hole-syntax", "a button's text has no holes", "take the braces out")
     return value
 
 
@@ -79,6 +93,8 @@ _LENGTH: dict[str, Any] = {
 Duration = Annotated[int, BeforeValidator(_duration), WithJsonSchema(_LENGTH)]
 Life = Annotated[int, BeforeValidator(_life), WithJsonSchema(_LENGTH)]
 Address = Annotated[str, BeforeValidator(_address)]
+_IN_ADDRESS = "%/:?#[]!$&'()*+,;=~-._"
+"""What stands in an address as it is: what RFC 3986 gives a meaning, and what is encoded already."""
 Formats = Annotated[
     list[Literal["pdf", "epub"]],
     Field(min_length=1),
@@ -117,7 +133,7 @@ class MagnetMeta(Strict):
     cover_alt: str = ""
     """What the picture shows."""
     formats: Formats | None = None
-    """`pdf`, `epub` or both; without it, `pdf`. The first one is what the link gives."""
+    """`pdf`, `epub` or both; without it, `pdf`. With both, the link gives the PDF, and a second one the EPUB."""
     paper: Literal["a5", "a4", "letter"] | None = None
     """Without it, `a5` for ebooks and guides, `a4` for checklists and templates."""
     toc: bool | None = None
@@ -154,7 +170,7 @@ class MagnetMeta(Strict):
     """A file beside this one with one code a line: each is given away once."""
     url: Address = ""
     """Where a link or a trial leads, or where a code is to be used. Only leads learn of it."""
-    label: str = ""
+    label: Annotated[str, BeforeValidator(_label)] = ""
     """Text of the button that leads to `url`."""
     file: str = ""
     """A file beside this one that is given as it is."""
@@ -244,7 +260,7 @@ def magnet(meta: MagnetMeta, name: str, body: Page, zone: ZoneInfo) -> Magnet:
         date=meta.date.date().isoformat() if meta.date else "",
         cover=meta.cover,
         cover_alt=meta.cover_alt,
-        formats=tuple(dict.fromkeys(meta.formats or ("pdf",))) if is_book else (),
+        formats=tuple(name for name in ("pdf", "epub") if name in (meta.formats or ("pdf",))) if is_book else (),
         paper=(meta.paper or ("a5" if long else "a4")) if is_book else "",
         toc=long if meta.toc is None else meta.toc,
         chapters=tuple(meta.chapters),

@@ -18,6 +18,7 @@ from magnetgen.diagnostics import Diagnostic, Report, error
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
 from magnetgen.model import Gift, Magnet, Mail, MediaFile, Page, Parsed, Skipped
+from magnetgen.pages import resolve_file
 from magnetgen.policy import Sources
 from magnetgen.text import fold
 from magnetgen.text import quote_path as quote
@@ -271,8 +272,10 @@ def _as_warnings(found: Iterable[Diagnostic]) -> list[Diagnostic]:
 def _magnets(files: list[Parsed], media: dict[str, MediaFile]) -> dict[str, Magnet]:
     """Those written in Markdown, and any other file in content/magnets/, which is given as it is."""
     found = {f.magnet.name: f.magnet for f in files if f.magnet is not None and f.magnet.kind != "chapter"}
+    # A list of codes is nothing to be given away whole.
+    parts = {resolve_file(m.source, name) for m in found.values() for name in (m.codes, m.file) if name}
     for source in media:
-        if is_magnet(source):
+        if is_magnet(source) and source not in parts:
             name = posixpath.splitext(posixpath.basename(source))[0]
             file = Page(source, "", "magnet", posixpath.basename(source), "")
             found.setdefault(name, Magnet(name, "file", file.title, file, file=file.title))
@@ -398,8 +401,6 @@ def _translations(pages: tuple[Page, ...]) -> dict[str, tuple[Page, ...]]:
 
 def _cards(plan: Plan) -> dict[str, Card]:
     """page's source → card, where it has one of its own; `""` → the site's."""
-    from magnetgen.pages import resolve_file
-
     cards: dict[str, Card] = {}
     by_file: dict[str, Card | None] = {}
 

@@ -40,6 +40,8 @@ def magnet(body: str = "## One\n\nWords of the book.", **front: Any) -> str:
         ({"kind": "discount", "code": "A" * 65}, "magnet-code", 5, 7, "shorten it"),
         ({"kind": "trial"}, "magnet-incomplete", 3, 7, "url"),
         ({"kind": "link", "url": "example.com/x"}, "magnet-url", 5, 6, "https://example.com/page"),
+        ({"kind": "trial", "url": "https://a.example/", "label": "Take {{code}}"}, "mail-hole-syntax", 6, 8, "braces"),
+        ({"kind": "link", "url": "https://user@a.example/"}, "magnet-url", 5, 6, "https://example.com/page"),
         ({"kind": "link", "url": "javascript:alert(1)"}, "magnet-url", 5, 6, "https://example.com/page"),
         ({"kind": "link", "url": "https://a.example/", "code": "A"}, "magnet-key", 6, 7, "it takes label, url"),
         ({"kind": "file"}, "magnet-incomplete", 3, 7, "file"),

@@ -156,6 +156,8 @@ def test_the_mail_for_those_who_come_too_late(site: Site) -> None:
         ("", 1, "there is no code in this file"),
         ("A\nB\nA\n", 3, "this code is also in line 1"),
         ("A,B\n", 1, "this is not one code"),
+        ("A\x0cB\n", 1, "this is not one code"),
+        ("A\n\u202eB\n", 2, "this is not one code"),
         ("A\n" + "B" * 65 + "\n", 2, "a code has at most 64 characters, this one has 65"),
         (
             "".join(f"C{n}\n" for n in range(10_001)),
@@ -185,6 +187,56 @@ def test_a_trial_and_a_link_lead_where_nobody_else_is_told(site: Site) -> None:
     assert "app.example" not in everything_public(site)
     assert "The link works for 7 days." in data["mails"]["deliver:talk"]["text"]
     assert "The link works for 7 days." in site.read("forms/talk/confirmed/index.html")
+
+
+def test_an_address_that_is_none_is_not_told(site: Site) -> None:
+    site.write("content/magnets/talk.md", offer("", **{**WEBINAR, "join_url": "htps://meet.example/SECRETROOM"}))
+    found = site.fault("magnet-url")
+    assert "SECRETROOM" not in found.message + found.hint
+
+
+def test_an_address_goes_over_the_wire(site: Site) -> None:
+    url = "https://bücher.example:8443/straße und weg?q=ä#teil".replace(" ", "%20")
+    site.write("content/magnets/trial.md", offer(title="Two weeks", kind="trial", url=url))
+    site.ok()
+    wire = "https://xn--bcher-kva.example:8443/stra%C3%9Fe%20und%20weg?q=%C3%A4#teil"
+    assert compiled(site)["magnets"]["trial"]["url"] == wire
+
+
+def test_a_list_of_codes_is_not_given_away_whole(site: Site) -> None:
+    site.write("content/magnets/offer.md", offer(title="Spring offer", kind="discount", codes="spring.txt"))
+    site.write("content/magnets/spring.txt", "A-1\n")
+    site.write("content/forms/all.md", "---\ntitle: All\nfields: [email]\nbutton: Give me all\nmagnet: spring\n---\n")
+    assert site.fault("magnet-unknown").path == "content/forms/all.md"
+
+
+def test_two_magnets_with_the_same_codes(site: Site) -> None:
+    for name in ("one", "two"):
+        site.write(f"content/magnets/{name}.md", offer(title=f"Offer {name}", kind="discount", codes="spring.txt"))
+    site.write("content/magnets/spring.txt", "A-1\n")
+    found = site.fault("magnet-codes")
+    assert (found.path, found.message) == ("content/magnets/two.md", "codes of this list are also given by one")
+
+
+def test_a_file_with_the_name_of_a_format(site: Site) -> None:
+    site.write(
+        "content/magnets/guide.md", offer("## One\n\nWords.", title="The guide", kind="guide", formats="[epub, pdf]")
+    )
+    site.ok()
+    assert compiled(site)["magnets"]["guide"]["assets"] == ["guide", "guide.epub"]
+    site.write("content/magnets/guide.epub.zip", "PK")
+    site.write(
+        "content/forms/zip.md", "---\ntitle: Z\nfields: [email]\nbutton: Give me that\nmagnet: guide.epub\n---\n"
+    )
+    assert site.fault("magnet-name").path in ("content/magnets/guide.epub.zip", "content/magnets/guide.md")
+
+
+def test_codes_for_addresses_that_nobody_confirms(site: Site) -> None:
+    site.write("content/magnets/spring.md", offer(title="Spring offer", kind="discount", codes="spring.txt"))
+    site.write("content/magnets/spring.txt", "A-1\n")
+    site.write("content/forms/fast.md", "---\ntitle: Fast\nfields: [email]\nbutton: Give me one\nmagnet: spring\n---\n")
+    found = site.fault("codes-unconfirmed")
+    assert (found.path, found.severity, found.span.line if found.span else 0) == ("content/forms/fast.md", "warning", 5)
 
 
 def test_a_file(site: Site) -> None:

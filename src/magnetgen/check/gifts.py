@@ -30,6 +30,7 @@ def check_gifts(plan: Plan) -> Iterator[Diagnostic]:
         if form.spec.magnet in plan.magnets:
             yield from _undelivered(plan, form)
             yield from _bundled(plan, form, plan.magnets[form.spec.magnet])
+            yield from _unconfirmed(plan, form, plan.magnets[form.spec.magnet])
 
 
 def _over(plan: Plan, magnet: Magnet) -> Iterator[Diagnostic]:
@@ -45,6 +46,14 @@ def _undelivered(plan: Plan, form: Form) -> Iterator[Diagnostic]:
         message = f"with `provider: {provider}` nothing sends {form.spec.magnet} to who asks for it"
         hint = "send it from there yourself, or let magnetgen's handler take this site's forms"
         yield warning("magnet-undelivered", message, *_place(plan, form, "magnet"), hint)
+
+
+def _unconfirmed(plan: Plan, form: Form, magnet: Magnet) -> Iterator[Diagnostic]:
+    """Single-use codes for whoever types an address, also one that nobody has."""
+    if magnet.codes and not form.spec.double_opt_in:
+        message = "single-use codes go to addresses that nobody has confirmed: invented ones use them up"
+        place = _place(plan, form, "magnet")
+        yield warning("codes-unconfirmed", message, *place, "add `double_opt_in: true`, or give everybody one `code`")
 
 
 def _bundled(plan: Plan, form: Form, magnet: Magnet) -> Iterator[Diagnostic]:

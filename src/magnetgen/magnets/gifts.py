@@ -75,6 +75,7 @@ def make(plan: Plan, theme: Theme, report: Report, anew: bool = False) -> dict[s
             made[name] = _webinar(plan, theme, magnet)
         else:
             made[name] = Made(offers.gift(plan, links, magnet, report))
+    report.extend(offers.twice(plan, {name: done.gift for name, done in made.items()}))
     return made
 
 

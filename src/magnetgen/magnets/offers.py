@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -67,7 +68,7 @@ def _codes(plan: Plan, links: Links, magnet: Magnet, report: Report) -> tuple[st
         report.extend(fault.diagnostics)
         return ()
     codes: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         code = line.strip()
         if code:
             report.extend(_code_faults(file.source, number, code, codes))
@@ -82,6 +83,26 @@ def _codes(plan: Plan, links: Links, magnet: Magnet, report: Report) -> tuple[st
     return tuple(codes)
 
 
+def twice(plan: Plan, gifts: Mapping[str, Gift]) -> Iterator[Diagnostic]:
+    """Codes of several magnets, which each would give away; and files that would be each other's formats."""
+    first: dict[str, str] = {}
+    ids: dict[str, str] = {}
+    for name, gift in gifts.items():
+        magnet = plan.magnets[name]
+        place = places.document(plan.root, magnet.source)
+        others = {first[code] for code in gift.codes if code in first}
+        for other in sorted(others):
+            message = f"codes of this list are also given by {other}"
+            hint = "each code is for one lead: give each magnet a list of its own"
+            yield error("magnet-codes", message, magnet.source, place.span(("codes",)), hint)
+        first.update(dict.fromkeys(gift.codes, name))
+        for asset in gift.assets:
+            if asset.id in ids:
+                message = f'"{asset.id}" is the name of this file, and of a format of {ids[asset.id]}'
+                yield error("magnet-name", message, magnet.source, Span(1), "rename the file")
+            ids.setdefault(asset.id, name)
+
+
 def _code_faults(source: str, number: int, code: str, known: dict[str, int]) -> Iterable[Diagnostic]:
     """Never with the code itself: diagnostics stand in logs."""
     if code in known:
@@ -90,7 +111,7 @@ def _code_faults(source: str, number: int, code: str, known: dict[str, int]) -> 
     elif len(code) > CODE_LENGTH:
         message = f"a code has at most {CODE_LENGTH} characters, this one has {len(code)}"
         yield error("magnet-codes", message, source, Span(number), "write one code a line, and nothing else")
-    elif any(ord(letter) < 32 or letter == "\x7f" for letter in code) or "," in code or ";" in code:
+    elif "," in code or ";" in code or any(unicodedata.category(letter) in ("Cc", "Cf") for letter in code):
         yield error(
             "magnet-codes", "this is not one code", source, Span(number), "write one code a line, and nothing else"
         )
