@@ -128,7 +128,8 @@ def _run(
         parsed = _parse(root, settings, found, options, memos, progress)
         files = _inspect(root, found, options, memos, report, progress)
         publish = plan.Publish(now, options.drafts, options.future)
-        site = plan.make(root, settings, funnel.completed(parsed, looks.words), files, publish, report)
+        whole = funnel.completed(parsed, looks.words, publish, settings.handler.url)
+        site = plan.make(root, settings, whole, files, publish, report)
         magnets.make(site, looks, report, options.clean)
         jobs.assign(site, report)
         target = targets.find(options.target) if options.target else None

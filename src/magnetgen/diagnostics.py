@@ -87,6 +87,10 @@ def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
     }
 
 
+PRIVATE = "content/magnets/"
+"""Where files lie that only leads receive."""
+
+
 class TextRenderer:
     """Diagnostics for people: place, message, the line itself with the place marked, hint."""
 
@@ -120,6 +124,8 @@ class TextRenderer:
         return [f"{span.line:>5} | {shown}", f"      | {self._paint(mark, tint)}"]
 
     def _line(self, path: str, number: int) -> str | None:
+        if path.startswith(PRIVATE) and not path.endswith((".md", ".markdown")):
+            return None  # a code or a key: reports are read by others, too
         if path not in self._lines:
             try:
                 file = (self._root / path).resolve()

@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from magnetgen.diagnostics import Diagnostic, Span, error
 from magnetgen.forms.contract import EMAIL_MAX, SHORTHANDS, Consent, Field, FormSpec
 from magnetgen.model import Magnet, Page, Parsed
+from magnetgen.plan import Publish, why_held_back
+from magnetgen.text import fold, slug
 
 _FIELDS = (
     Field("email", "email", SHORTHANDS["email"].label, True, EMAIL_MAX, autocomplete="email"),
@@ -19,13 +21,18 @@ _FIELDS = (
 )
 
 
-def completed(parsed: Iterable[Parsed], words: Mapping[str, str]) -> list[Parsed]:
-    """The site's files, with what its magnets bring along. `words`: the theme's."""
-    files = list(parsed)
+def completed(parsed: Iterable[Parsed], words: Mapping[str, str], publish: Publish, handler: str) -> list[Parsed]:
+    """The site's files, with what its magnets bring along. `words`: the theme's; `handler`: its URL in the settings.
+
+    Only what is published counts as written by hand, and a magnet that is a draft is none.
+    """
+    files = [replace(file, magnet=None) if file.draft and not publish.drafts else file for file in parsed]
     magnets = [file for file in files if file.magnet is not None and file.magnet.kind != "chapter"]
     if not magnets:
         return files
-    givers = _givers(files)
+    public = [file for file in files if file.page is None or not why_held_back(file.page, publish)]
+    givers = _givers(public)
+    taken = {*(f"/{slug(file.source.split('/')[1])}/" for file in public if _is_post(file)), f"/{handler.strip('/')}/"}
     # A form that cannot be read may be the one: its own fault is told, and nothing is made in its place.
     is_unread = any(file.kind == "form" and file.form is None for file in files)
     forms = {file.form.name for file in files if file.form is not None}
@@ -41,7 +48,11 @@ def completed(parsed: Iterable[Parsed], words: Mapping[str, str]) -> list[Parsed
                 continue
             made[file.source] = replace(file, form=_form(magnet, words))
             given_by = (magnet.name,)
-        if given_by and magnet.makes_page and not _has_page(files, magnet, given_by):
+        if given_by and magnet.makes_page and not _has_page(public, magnet, given_by):
+            if f"/{magnet.name}/" in taken:
+                source = made.get(file.source, file)
+                made[file.source] = replace(source, diagnostics=(*source.diagnostics, _address_taken(magnet)))
+                continue
             pages.append(_page(magnet, given_by[0]))
     return [made.get(file.source, file) for file in files] + pages
 
@@ -68,7 +79,7 @@ def _has_page(files: Iterable[Parsed], magnet: Magnet, forms: tuple[str, ...]) -
                 return True
             continue
         page = file.page
-        if page.path == path or path in page.aliases:
+        if fold(path) in (fold(page.path), *map(fold, page.aliases)):
             return True
         if page.layout == "landing" and (page.form in forms or shown.intersection(page.images)):
             return True
@@ -79,6 +90,16 @@ def _form_gives_nothing(magnet: Magnet) -> Diagnostic:
     message = f'the form "{magnet.name}" does not give this magnet'
     hint = f"add `magnet: {magnet.name}` to the form, or give the magnet's file another name"
     return error("magnet-form", message, magnet.source, Span(1), hint)
+
+
+def _is_post(file: Parsed) -> bool:
+    return file.page is not None and bool(file.page.collection)
+
+
+def _address_taken(magnet: Magnet) -> Diagnostic:
+    message = f"/{magnet.name}/ is the address of something else, so there is no landing page for this magnet"
+    hint = "give the file another name, or write `page: false`"
+    return error("magnet-name", message, magnet.source, Span(1), hint)
 
 
 def _form(magnet: Magnet, words: Mapping[str, str]) -> FormSpec:

@@ -21,6 +21,11 @@ def assign(plan: Plan, report: Report) -> None:
     plan.paths = _claims(plan, report)
 
 
+def foresee(plan: Plan) -> None:
+    """What addresses there will be, for texts that are read before the plan is whole."""
+    plan.paths = {fold(job.path): job.path for job in (*_jobs(plan), *_discovery_jobs(plan))}
+
+
 def _jobs(plan: Plan) -> Iterable[Job]:
     size = plan.config.pagination
     intros = {listing.intro.source for listing in plan.collections.values() if listing.intro}

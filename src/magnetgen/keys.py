@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 import msgspec
+from msgspec.structs import replace
 
 from magnetgen import seo
 from magnetgen.cache import code_stamp
@@ -33,6 +34,7 @@ class Keys:
         self._seen: dict[str, bytes] = {}
         self.space = self._space()
         self._common = self._common_digest(theme, site)
+        self._gifts = self._gifts_digest()
 
     def key(self, job: Job, refs: bytes) -> bytes:
         """The job's key. `refs`: what `refs(job)` gives, or gave for the same `space`."""
@@ -51,6 +53,8 @@ class Keys:
             state.update(f"{listing.title if listing else ''}\0{'|'.join(tags)}".encode())
             group = plan.translations.get(page.translation_key, ()) if page.translation_key else ()
             state.update(b"".join(map(self._shown, (*plan.related(page), *group))))
+        if job.kind in ("thanks", "confirmed") or (page and (page.layout in ("landing", "home") or page.noindex)):
+            state.update(self._gifts)
         state.update(b"".join(map(self._shown, self.listed(job))))
         if job.kind == "list":
             listing = seo.listing_of(self._plan, job)
@@ -126,22 +130,16 @@ class Keys:
         state.update(msgspec.msgpack.encode((site.main_menu, site.footer_menu, site.privacy_url, site.logo)))
         for form in plan.forms.values():
             state.update(msgspec.msgpack.encode((form.spec, form.home, form.next)))
-        # What they give shows on landing pages and thank-you pages, but for the files themselves.
-        for name, magnet in sorted(plan.magnets.items()):
-            holes = plan.gifts[name].holes if name in plan.gifts else {}
-            facts = (
-                name,
-                magnet.title,
-                magnet.kind,
-                magnet.gives,
-                magnet.formats,
-                magnet.valid_for,
-                magnet.start,
-                magnet.end,
-            )
-            state.update(msgspec.msgpack.encode((facts, magnet.description, holes)))
         for name, block in sorted(plan.blocks.items()):
             state.update(name.encode() + block.digest + self._refs(block))
         state.update(repr([self._links.site(cta.url).url for cta in plan.config.ctas.values()]).encode())
         state.update(repr((plan.card_for(None), plan.preview, plan.page_policy)).encode())
+        return state.digest()
+
+    def _gifts_digest(self) -> bytes:
+        """Of what forms give, as landing pages and thank-you pages tell of it; not of the files themselves."""
+        plan, state = self._plan, blake2b(digest_size=SIZE)
+        for name, magnet in sorted(plan.magnets.items()):
+            state.update(msgspec.msgpack.encode(replace(magnet, body=replace(magnet.body, digest=b""))))
+            state.update(repr(sorted(plan.gifts[name].holes.items()) if name in plan.gifts else ()).encode())
         return state.digest()

@@ -12,7 +12,7 @@ from magnetgen.diagnostics import Diagnostic, error, warning
 from magnetgen.media import RASTER
 from magnetgen.model import MediaFile, Page
 from magnetgen.pages import resolve_file
-from magnetgen.plan import Plan
+from magnetgen.plan import Plan, is_magnet
 from magnetgen.text import fold, is_absolute, nearest, quote_path, split_fragment, unquote_path
 
 MAX_SUGGESTIONS = 200
@@ -23,6 +23,9 @@ class Problem(Struct, frozen=True):
     code: str
     message: str
     hint: str = ""
+
+
+PRIVATE = Problem("link-private", "a lead magnet has no public address", "a form hands it out: link to the form")
 
 
 class Address(Struct, frozen=True):
@@ -68,7 +71,8 @@ class Links:
         """A picture of the site by an address in `source`, or None."""
         memo = target if target.startswith("/") else f"{posixpath.dirname(source)}\0{target}"
         if memo not in self._images:
-            self._images[memo] = self._plan.media.get(resolve_file(source, split_fragment(target)[0]))
+            file = resolve_file(source, split_fragment(target)[0])
+            self._images[memo] = None if is_magnet(file) else self._plan.media.get(file)
         return self._images[memo]
 
     def faults(self, page: Page, targets: Iterable[tuple[str, str]], shown: Iterable[str]) -> Iterable[Diagnostic]:
@@ -151,9 +155,8 @@ class Links:
         return self._to_url(page, address, tail, kind)
 
     def _to_media(self, file: MediaFile, tail: str) -> Address:
-        if file.source.startswith("content/magnets/"):
-            hint = "a form hands it out: link to the form"
-            return Address("#", problem=Problem("link-private", "a lead magnet has no public address", hint))
+        if is_magnet(file.source):
+            return Address("#", problem=PRIVATE)
         return Address(self._plan.url(file.path) + tail, file)
 
     def _to_page(self, page: Page, tail: str) -> Address:

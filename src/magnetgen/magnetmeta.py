@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from magnetgen.model import Magnet, Page
 from magnetgen.schema import (
@@ -52,6 +52,19 @@ def _life(value: Any) -> Any:
     return seconds
 
 
+def _meeting(moment: datetime) -> datetime:
+    if not 1970 <= moment.year < 9000:
+        raise refuse("date-invalid", f"nobody meets in the year {moment.year}", "write it as 2026-12-04 16:00")
+    return moment
+
+
+def _session(value: Any) -> Any:
+    seconds = _duration(value)
+    if not 0 < seconds <= 31 * 86_400:
+        raise refuse("duration-invalid", f'a webinar cannot take "{value}"', "write it as 45 minutes or 2 hours")
+    return seconds
+
+
 def _address(value: Any) -> Any:
     """An address as it goes over the wire. A fault does not repeat it: it may be one that only leads are to learn."""
     if not isinstance(value, str) or not value:
@@ -90,7 +103,7 @@ _LENGTH: dict[str, Any] = {
     "pattern": r"^\d+\s*(minute|hour|day|week)s?$",
     "examples": ["72 hours", "7 days"],
 }
-Duration = Annotated[int, BeforeValidator(_duration), WithJsonSchema(_LENGTH)]
+Session = Annotated[int, BeforeValidator(_session), WithJsonSchema(_LENGTH)]
 Life = Annotated[int, BeforeValidator(_life), WithJsonSchema(_LENGTH)]
 Address = Annotated[str, BeforeValidator(_address)]
 _IN_ADDRESS = "%/:?#[]!$&'()*+,;=~-._"
@@ -136,6 +149,8 @@ class MagnetMeta(Strict):
     """`pdf`, `epub` or both; without it, `pdf`. With both, the link gives the PDF, and a second one the EPUB."""
     paper: Literal["a5", "a4", "letter"] | None = None
     """Without it, `a5` for ebooks and guides, `a4` for checklists and templates."""
+    draft: bool = False
+    """Not to be had yet: only the preview, and builds with `--drafts`, know of it."""
     toc: bool | None = None
     """A table of contents; without it, ebooks and guides have one."""
     chapters: TextList = []
@@ -156,9 +171,9 @@ class MagnetMeta(Strict):
     """`false`: no form is made for it. Forms that give it name it themselves, as `magnet`."""
     page: bool = True
     """`false`: no landing page is made for it."""
-    start: Moment | None = None
+    start: Annotated[Moment, AfterValidator(_meeting)] | None = None
     """When a webinar begins, in its time zone."""
-    duration: Duration | None = None
+    duration: Session | None = None
     """How long a webinar takes, such as `45 minutes`; without it, an hour."""
     timezone: TimeZone | None = None
     """Of a webinar's `start`; without it, the site's."""
@@ -204,6 +219,7 @@ _COMMON = frozenset(
     {
         "title",
         "kind",
+        "draft",
         "subtitle",
         "description",
         "author",

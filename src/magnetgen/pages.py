@@ -185,7 +185,9 @@ class PageReader:
         body = self._bare_page(doc, raw, "magnet", f"magnet:{name}", meta.title)
         body = msgspec.structs.replace(body, lang=meta.lang or self.config.language)
         given = magnet(meta, name, body, self._zone)
-        return Parsed(doc.path, "magnet", f"magnet:{name}", magnet=given, diagnostics=tuple(doc.diagnostics))
+        return Parsed(
+            doc.path, "magnet", f"magnet:{name}", magnet=given, draft=meta.draft, diagnostics=tuple(doc.diagnostics)
+        )
 
     def _email(self, doc: yamldoc.Document, relative: str, raw: bytes) -> Parsed:
         name = _name(relative, "emails/", doc.path)

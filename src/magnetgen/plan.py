@@ -235,7 +235,7 @@ def _published(files: list[Parsed], publish: Publish, report: Report) -> tuple[t
             report.extend(_as_warnings(file.diagnostics) if held_back else file.diagnostics)
         page = file.page
         if file.kind == "magnet":
-            skipped.append(Skipped(file.source, NEVER))
+            skipped.append(Skipped(file.source, "draft" if held_back else NEVER))
         elif file.kind == "email":
             skipped.append(Skipped(file.source, "a mail: not a page"))
         elif file.kind != "page" or page is None:
@@ -299,7 +299,7 @@ def _forms(plan: Plan, files: list[Parsed], report: Report) -> dict[str, Form]:
                 message = f'the form of this page would be called "{other.spec.name}", as the one in {other.source}'
                 report.add(error("form-name", message, *place, f"write `form: {other.spec.name}`, or rename that file"))
     if not declared and (not found or any(_names_newsletter(page) for page in plan.pages)):
-        found[NEWSLETTER.name] = _form(NEWSLETTER, "", None)
+        found.setdefault(NEWSLETTER.name, _form(NEWSLETTER, "", None))
     return found
 
 
@@ -406,7 +406,7 @@ def _cards(plan: Plan) -> dict[str, Card]:
 
     def of_picture(file: str) -> Card | None:
         if file not in by_file:
-            found = plan.media.get(file)
+            found = None if is_magnet(file) else plan.media.get(file)
             raster = found and found.width and found.height and not file.endswith(".svg")
             by_file[file] = None
             if found and raster and found.width and found.height:

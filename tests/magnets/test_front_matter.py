@@ -34,6 +34,15 @@ def magnet(body: str = "## One\n\nWords of the book.", **front: Any) -> str:
         ({"kind": "webinar"}, "magnet-incomplete", 3, 7, "start"),
         ({"kind": "webinar", "start": "2026-12-04 16:00"}, "magnet-incomplete", 3, 7, "join_url"),
         ({"kind": "webinar", "start": "soon", "join_url": "https://m.example/"}, "date-invalid", 5, 8, "2025-05-08"),
+        (
+            {"kind": "webinar", "start": "9999-12-31 23:59", "join_url": "https://m.example/"},
+            "date-invalid",
+            5,
+            8,
+            "2026",
+        ),
+        ({"kind": "webinar", "start": "0001-01-01", "join_url": "https://m.example/"}, "date-invalid", 5, 8, "2026"),
+        ({"kind": "webinar", "duration": "9999 weeks"}, "duration-invalid", 5, 11, "2 hours"),
         ({"kind": "webinar", "timezone": "Berlin"}, "timezone", 5, 11, "Europe/Berlin"),
         ({"kind": "discount"}, "magnet-incomplete", 3, 7, "code"),
         ({"kind": "discount", "code": "A", "codes": "a.txt"}, "magnet-key", 6, 8, "take one of the two out"),
@@ -76,6 +85,7 @@ def test_a_chapter_may_lie_in_a_folder_of_its_own(site: Site) -> None:
     [
         ("../posts/nothing.md", 'there is no chapter "../posts/nothing.md"', "did you mean ../posts/something.md?"),
         ("../posts/later.md", '"../posts/later.md" is not published: draft', "kind: chapter"),
+        ("guide.md", '"guide.md" is a magnet itself', "kind: chapter"),
         ("../posts/broken.md", '"../posts/broken.md" has a fault of its own', "mend it first"),
     ],
 )
@@ -124,3 +134,23 @@ def test_a_webinar_takes_as_long_over_a_change_of_the_clocks(site: Site) -> None
     site.build(now=1_770_000_000.0)
     html = site.read("talk/index.html")
     assert '"startDate":"2026-03-29T01:30:00+01:00","endDate":"2026-03-29T04:00:00+02:00"' in html
+
+
+def test_addresses_of_the_site_are_known_in_a_book(site: Site) -> None:
+    site.write("content/posts/one.md", page(title="One", date="2026-01-01", tags="[roofs]"))
+    site.write(
+        "content/magnets/guide.md",
+        magnet("[a](/posts/one/) [b](/posts/) [c](/tags/roofs/) [d](/feed.xml) [e](/guide/)"),
+    )
+    assert not [d for d in site.build().diagnostics if d.code == "link-broken"]
+
+
+def test_a_time_that_clocks_skip(site: Site) -> None:
+    front = {
+        "kind": "webinar",
+        "start": "2027-03-28 02:30",
+        "timezone": "Europe/Berlin",
+        "join_url": "https://m.example/",
+    }
+    site.write("content/magnets/talk.md", magnet("", title="A talk", **front))
+    assert site.fault("magnet-time").message.startswith("there is no 02:30 on that day in Europe/Berlin")

@@ -11,6 +11,7 @@ from magnetgen.diagnostics import Diagnostic
 from tests.conftest import Site, page
 from tests.magnets.test_front_matter import ABOUT, OTHER, magnet
 from tests.magnets.test_offers import compiled, everything_public
+from tests.unit.test_faults import picture
 
 LONG = """\
 Words before everything.
@@ -206,12 +207,12 @@ def test_an_unchanged_book_is_not_made_again(site: Site) -> None:
     site.write("content/magnets/guide.md", magnet(LONG))
     site.ok()
     file = site.root / compiled(site)["assets"]["guide"]["file"]
-    file.write_bytes(b"X" * file.stat().st_size)  # would be mended by making it again
+    before = file.stat().st_ino
     site.write("content/other.md", page(title="Another page", description="Other words. " * 8))
     site.ok()
-    assert file.read_bytes().startswith(b"XX")
+    assert file.stat().st_ino == before
     site.ok(clean=True)
-    assert file.read_bytes().startswith(b"%PDF")
+    assert file.stat().st_ino != before
 
 
 def test_a_changed_book_has_another_file(site: Site) -> None:
@@ -250,3 +251,60 @@ def test_pictures_of_the_book_in_several_sizes(site: Site) -> None:
     for address in {part.split('"')[0].split(" ")[0] for part in html.split("/media/magnets/")[1:]}:
         assert f"media/magnets/{address}" in site.files()
     assert 'property="og:image" content="https://example.com/media/cards/' in html
+
+
+@pytest.mark.parametrize("front", [{"draft": "true"}, {"date": "2036-01-01"}, {"expires": "2026-01-01"}])
+def test_what_is_not_published_wins_nothing(site: Site, front: dict[str, Any]) -> None:
+    site.write("content/magnets/guide.md", magnet())
+    inline = "{title: Get it, fields: [email], button: Get it now, magnet: guide}"
+    site.write(
+        "content/offer.md",
+        page("By hand.", title="The offer", layout="landing", form=inline, description=OTHER, **front),
+    )
+    site.ok()
+    assert 'id="form-guide"' in site.read("guide/index.html")
+
+
+def test_a_magnet_that_is_a_draft_is_there_for_drafts_only(site: Site) -> None:
+    site.write("content/magnets/guide.md", magnet(draft="true"))
+    result = site.ok()
+    assert "guide/index.html" not in site.files()
+    assert [(s.path, s.reason) for s in result.skipped] == [("content/magnets/guide.md", "draft")]
+    site.ok(drafts=True)
+    assert 'id="form-guide"' in site.read("guide/index.html")
+    site.write("content/forms/ask.md", "---\ntitle: Get it\nfields: [email]\nbutton: Get it now\nmagnet: guide\n---\n")
+    assert "is a draft" in site.fault("magnet-unknown").hint
+
+
+@pytest.mark.parametrize("name", ["posts", "api"])
+def test_a_name_whose_address_is_taken(site: Site, name: str) -> None:
+    site.write("content/posts/one.md", page(title="One", date="2026-01-01"))
+    site.write(f"content/magnets/{name}.md", magnet())
+    assert site.fault("magnet-name").path == f"content/magnets/{name}.md"
+
+
+def test_a_magnet_called_newsletter(site: Site) -> None:
+    site.write("content/posts/one.md", page(title="One", date="2026-01-01"))
+    site.write("content/magnets/newsletter.md", magnet())
+    site.build()
+    assert compiled(site)["forms"]["newsletter"]["magnet"] == "newsletter"
+
+
+def test_a_picture_with_an_odd_name_that_has_changed(site: Site) -> None:
+    site.write("content/magnets/a&b.png", picture())
+    site.write("content/magnets/guide.md", magnet("![A picture](a&b.png)"))
+    site.ok()
+    before = compiled(site)["assets"]["guide"]["file"]
+    site.write("content/magnets/a&b.png", picture(64, 48))
+    site.ok()
+    assert compiled(site)["assets"]["guide"]["file"] != before
+
+
+def test_a_book_that_was_altered_is_made_again(site: Site) -> None:
+    site.write("content/magnets/guide.md", magnet(LONG))
+    site.ok()
+    file = site.root / compiled(site)["assets"]["guide"]["file"]
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-10] + b"0123456789")
+    site.ok()
+    assert file.read_bytes() == whole

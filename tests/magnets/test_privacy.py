@@ -7,10 +7,12 @@ import shutil
 
 import pytest
 
+from magnetgen.diagnostics import TextRenderer
 from magnetgen.magnets import sweep
-from tests.conftest import Site, page
-from tests.magnets.test_front_matter import magnet
+from tests.conftest import SETTINGS, Site, page
+from tests.magnets.test_front_matter import OTHER, magnet
 from tests.magnets.test_offers import compiled
+from tests.unit.test_faults import picture
 
 LIST = "The whole list, for those who asked.\n"
 
@@ -109,3 +111,32 @@ def test_nothing_goes_where_a_list_cannot_be_read(site: Site) -> None:
     site.write(".magnetgen/forms.json", '{"assets": [')
     sweep(site.root)
     assert file.is_file()
+
+
+@pytest.mark.parametrize("address", ["../magnets/secret.png", "/content/magnets/secret.png"])
+def test_a_private_picture_is_no_page_s_picture(site: Site, address: str) -> None:
+    site.write("content/magnets/secret.png", picture())
+    site.write("content/posts/one.md", page(title="One", date="2026-01-01", image=address))
+    found = site.fault("link-private")
+    assert (found.path, found.span.line if found.span else 0) == ("content/posts/one.md", 4)
+    assert not (site.root / "public").exists()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["image: /content/magnets/secret.png", "theme: {name: lodestone, logo: /content/magnets/secret.png}",
+     "organization: {logo: content/magnets/secret.png}"],
+)  # fmt: skip
+def test_a_private_picture_is_no_picture_of_the_site(site: Site, setting: str) -> None:
+    site.write("content/magnets/secret.png", picture())
+    site.write("magnetgen.yaml", f"{SETTINGS}{setting}\n")
+    assert site.fault("link-private").path == "magnetgen.yaml"
+
+
+def test_a_code_is_shown_in_no_report(site: Site) -> None:
+    front = {"title": "Spring offer", "kind": "discount", "codes": "spring.txt", "formats": None}
+    site.write("content/magnets/spring.md", page("", **{k: v for k, v in front.items() if v}, description=OTHER))
+    site.write("content/magnets/spring.txt", "TOPSECRET\n" * 5000)
+    found = [d for d in site.build().diagnostics if d.code == "magnet-codes"]
+    assert len(found) == 10
+    assert not any("TOPSECRET" in TextRenderer(site.root).render(fault) for fault in found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from magnetgen import places
 from magnetgen.diagnostics import Diagnostic, Span, warning
@@ -26,6 +28,7 @@ def check_gifts(plan: Plan) -> Iterator[Diagnostic]:
                 hint = f"name it in a form: `magnet: {name}`; or take `form: false` out, and it gets one"
                 yield warning("magnet-unused", "no form gives this magnet", magnet.source, Span(1), hint)
             yield from _over(plan, magnet)
+            yield from _skipped_time(plan, magnet)
     for form in plan.forms.values():
         if form.spec.magnet in plan.magnets:
             yield from _undelivered(plan, form)
@@ -38,6 +41,22 @@ def _over(plan: Plan, magnet: Magnet) -> Iterator[Diagnostic]:
         span = places.document(plan.root, magnet.source).span(("start",))
         hint = "set the next date, or make it a `kind: link` to the recording"
         yield warning("magnet-over", "this webinar is over, and its form still takes guests", magnet.source, span, hint)
+
+
+def _skipped_time(plan: Plan, magnet: Magnet) -> Iterator[Diagnostic]:
+    """A time that clocks skip when summer time begins."""
+    if magnet.start:
+        said = datetime.fromisoformat(magnet.start)
+        zone = ZoneInfo(magnet.timezone)
+        if said.replace(tzinfo=None) != said.astimezone(UTC).astimezone(zone).replace(tzinfo=None) and _in(said, zone):
+            span = places.document(plan.root, magnet.source).span(("start",))
+            message = f"there is no {said:%H:%M} on that day in {magnet.timezone}: the clocks are put forward"
+            yield warning("magnet-time", message, magnet.source, span, "choose another time")
+
+
+def _in(said: datetime, zone: ZoneInfo) -> bool:
+    """Whether a time was written for the zone, and not with an offset of its own."""
+    return said.replace(tzinfo=zone).utcoffset() == said.utcoffset()
 
 
 def _undelivered(plan: Plan, form: Form) -> Iterator[Diagnostic]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from magnetgen import places
 from magnetgen.check.gifts import check_gifts
 from magnetgen.diagnostics import Diagnostic, Span, error, warning
-from magnetgen.links import Links
+from magnetgen.links import PRIVATE, Links
 from magnetgen.model import Page
 from magnetgen.pages import resolve_file
-from magnetgen.plan import Form, Plan
+from magnetgen.plan import Form, Plan, is_magnet
 from magnetgen.seo import TITLE_LENGTH
 from magnetgen.text import did_you_mean, listing
 
@@ -50,7 +50,10 @@ def _names(plan: Plan, page: Page) -> Iterator[Diagnostic]:
 
 
 def _image(plan: Plan, page: Page, links: Links) -> Iterator[Diagnostic]:
-    if page.image and links.image(page.source, page.image) is None:
+    if page.image and is_magnet(resolve_file(page.source, page.image)):
+        place = places.key(plan.root, plan.config, page.source, "image")
+        yield error(PRIVATE.code, PRIVATE.message, *place, "put the picture into media/: then everybody may see it")
+    elif page.image and links.image(page.source, page.image) is None:
         found = links.nearest_picture(page.source, page.image)
         hint = (
             f"did you mean {found}?"
@@ -131,6 +134,8 @@ def _form(plan: Plan, form: Form, links: Links) -> Iterator[Diagnostic]:
             did_you_mean(spec.magnet, plan.magnets)
             + f"make content/magnets/{spec.magnet}.md, or put a file of that name there"
         )
+        if plan.unpublished.get(f"content/magnets/{spec.magnet}.md") == "draft":
+            hint = f"content/magnets/{spec.magnet}.md is a draft: take `draft: true` out of it"
         yield error("magnet-unknown", f'there is no lead magnet "{spec.magnet}"', form.source, at("magnet"), hint)
     known = {d.name for d in plan.config.handler.destinations}
     for index, name in enumerate(spec.notify):
@@ -174,5 +179,9 @@ def _settings(plan: Plan, links: Links) -> Iterator[Diagnostic]:
     for path, picture in pictures:
         if picture and links.image("magnetgen.yaml", picture) is None:
             found = links.nearest_picture("magnetgen.yaml", picture)
+            if is_magnet(resolve_file("magnetgen.yaml", picture)):
+                hint = "put the picture into media/: then everybody may see it"
+                yield error(PRIVATE.code, PRIVATE.message, *places.setting(plan.root, *path), hint)
+                continue
             hint = f"the nearest is {found}" if found else "put it into media/ and write /media/NAME"
             yield error("media-missing", f'there is no picture "{picture}"', *places.setting(plan.root, *path), hint)

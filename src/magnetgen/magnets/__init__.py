@@ -5,6 +5,7 @@ What leads receive lies in .magnetgen/magnets/, never in the output; `leaks` pro
 
 from __future__ import annotations
 
+from magnetgen import jobs
 from magnetgen.diagnostics import Report
 from magnetgen.magnets.privacy import leaks, sweep
 from magnetgen.plan import Plan
@@ -25,4 +26,5 @@ def make(plan: Plan, theme: Theme, report: Report, anew: bool = False) -> None:
         page,
     )
 
+    jobs.foresee(plan)
     page.write(plan, theme, gifts.make(plan, theme, report, anew))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from html import escape
 
 from msgspec import Struct
@@ -32,7 +31,7 @@ class Part(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """A magnet's book, and what can be told of it: its parts, and how many boxes there are to tick.
+    """A magnet's book, and what can be told of it: its parts, its pictures, and how many boxes there are to tick.
 
     is_sound: nothing in it was an error, so that it can be typeset.
     """
@@ -40,6 +39,7 @@ class Written(Struct, frozen=True):
     book: Book
     parts: tuple[Part, ...]
     tasks: int
+    pictures: tuple[MediaFile, ...]
     is_sound: bool
 
 
@@ -60,6 +60,7 @@ class Writer:
 
     def book(self, magnet: Magnet) -> Written:
         config, before = self._plan.config, self._errors()
+        self._pictures: dict[str, MediaFile] = {}
         sources = self._sources(magnet)
         texts = [(source, self._reader.body(source.page)) for source in sources]
         chapters = [self._chapter(source, frag, sources) for source, frag in texts]
@@ -93,16 +94,10 @@ class Writer:
             )
         parts = [part for source, frag in texts for part in _parts(source.title, frag.headings)]
         tasks = sum(chapter.html.count(_TASK) for chapter in book.chapters)
-        return Written(book, tuple(parts), tasks, self._errors() == before)
+        return Written(book, tuple(parts), tasks, tuple(self._pictures.values()), self._errors() == before)
 
     def _errors(self) -> int:
         return sum(found.severity == ERROR for found in self._report)
-
-    def pictures(self, book: Book) -> Iterable[MediaFile]:
-        """The pictures of the site that stand in a book."""
-        shown = re.findall(r'<img\s[^>]*?src="([^"]*)"', "".join(chapter.html for chapter in book.chapters))
-        names = dict.fromkeys([book.cover, *shown])
-        return [file for name in names if (file := self._plan.media.get(name))]
 
     # --- what it is made of ------------------------------------------------------------------------------------
 
@@ -129,9 +124,11 @@ class Writer:
         elif (reason := plan.unpublished.get(file)) and not file.startswith("content/magnets/"):
             message = f'"{address}" is not published: {reason}'
             hint = "publish it, or move its text to content/magnets/ with `kind: chapter`"
+        elif any(file == other.source for other in plan.magnets.values()):
+            message = f'"{address}" is a magnet itself'
+            hint = "a chapter is a post, a page, or a file in content/magnets/ with `kind: chapter`"
         else:
-            known = [*plan.by_source, *plan.chapters]
-            near = self._links.nearest_file(magnet.source, address) or did_you_mean(file, known)
+            near = self._links.nearest_file(magnet.source, address)
             message = f'there is no chapter "{address}"'
             hint = f"did you mean {near}?" if near else "a path from this file: ../posts/name.md"
         return error("magnet-chapter", message, magnet.source, span, hint)
@@ -253,9 +250,11 @@ class Writer:
         if not address or is_absolute(address):
             return None
         file = resolve_file(source, address)
-        return self._plan.media.get(file) or (
-            self._plan.media.get(f"content/{file}") if address.startswith("/") else None
-        )
+        media = self._plan.media
+        found = media.get(file) or (media.get(f"content/{file}") if address.startswith("/") else None)
+        if found:
+            self._pictures[found.source] = found
+        return found
 
 
 def _parts(title: str, headings: tuple[Heading, ...]) -> list[Part]:

@@ -89,7 +89,7 @@ def _book(plan: Plan, writer: Writer, magnet: Magnet, report: Report, anew: bool
         return Made(Gift(), None, written)
     page = plan.by_source.get(magnet.source)
     is_shown = page is not None and page.markdown is not None
-    stem = f"{FOLDER}/{magnet.name}.{_key(writer, magnet, book, is_shown)}"
+    stem = f"{FOLDER}/{magnet.name}.{_key(written, magnet, is_shown)}"
     kept = None if anew else _remembered(plan.root, stem)
     if kept is None:
         kept = _typeset(plan, magnet, book, stem, is_shown)
@@ -99,11 +99,11 @@ def _book(plan: Plan, writer: Writer, magnet: Magnet, report: Report, anew: bool
     return Made(Gift(kept.assets), kept.shown, written)
 
 
-def _key(writer: Writer, magnet: Magnet, book: Book, is_shown: bool) -> str:
+def _key(written: Written, magnet: Magnet, is_shown: bool) -> str:
     """A digest of all that goes into a book's files."""
     state = blake2b(cache.code_stamp(), digest_size=6)
-    state.update(msgspec.msgpack.encode((book, magnet.formats, magnet.preview, is_shown)))
-    for file in writer.pictures(book):
+    state.update(msgspec.msgpack.encode((written.book, magnet.formats, magnet.preview, is_shown)))
+    for file in written.pictures:
         state.update(f"{file.source}\0{file.digest}\0".encode())
     return state.hexdigest()
 
@@ -113,14 +113,16 @@ def _remembered(root: Path, stem: str) -> _Kept | None:
     kept = cache.load(root / f"{stem}.mpk", _Kept)
     if kept is None:
         return None
-    sizes = {asset.file: asset.size for asset in kept.assets}
     shown = kept.shown
     pictures = (shown.cover, shown.card, *(picture for _, picture in shown.inside)) if shown else ()
-    sizes |= {file.source: file.size for picture in pictures for file in (picture, *picture.smaller)}
+    sizes = {file.source: file.size for picture in pictures for file in (picture, *picture.smaller)}
     try:
-        return kept if all((root / file).stat().st_size == size for file, size in sizes.items()) else None
+        pictured = all((root / file).stat().st_size == size for file, size in sizes.items())
+        # What leads receive is told to the handler with its digest.
+        whole = all(sha256((root / asset.file).read_bytes()).hexdigest() == asset.sha256 for asset in kept.assets)
     except OSError:
         return None
+    return kept if pictured and whole else None
 
 
 def _typeset(plan: Plan, magnet: Magnet, book: Book, stem: str, is_shown: bool) -> _Kept:

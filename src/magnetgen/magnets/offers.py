@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CODES_MAX = 10_000
 CODE_LENGTH = 64
+FAULTS_SHOWN = 10
+"""Of one list of codes: whoever takes the wrong file has a fault in each line."""
 
 
 def gift(plan: Plan, links: Links, magnet: Magnet, report: Report) -> Gift:
@@ -68,11 +70,13 @@ def _codes(plan: Plan, links: Links, magnet: Magnet, report: Report) -> tuple[st
         report.extend(fault.diagnostics)
         return ()
     codes: dict[str, int] = {}
+    faults: list[Diagnostic] = []
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         code = line.strip()
         if code:
-            report.extend(_code_faults(file.source, number, code, codes))
+            faults += _code_faults(file.source, number, code, codes)
             codes.setdefault(code, number)
+    report.extend(faults[:FAULTS_SHOWN])
     if not codes:
         report.add(
             error("magnet-codes", "there is no code in this file", file.source, Span(1), "write one code a line")
