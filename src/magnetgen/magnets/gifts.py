@@ -152,7 +152,10 @@ def _shown(book: Book, root: Path, magnet: Magnet, stem: str, cover: bytes, coun
     """Pictures of a book of `count` pages for its landing page. Raises TypesetError."""
     from magnetgen.magnets import typeset
 
-    numbers = range(2, 2 + min(count - 1, LOOKED_AT)) if magnet.preview else range(0)
+    # Neither the contents nor the closing call: they are the same in every book.
+    first = 3 if book.toc and count > 3 else 2
+    last = count - 1 if book.ending and count > first + 1 and book.kind in ("ebook", "guide") else count
+    numbers = range(first, min(last, first + LOOKED_AT - 1) + 1) if magnet.preview else range(0)
     pictures = dict(zip(numbers, typeset.pictures(book, root, numbers, PAGE_WIDTHS[0]), strict=True)) if numbers else {}
     return Shown(
         _picture(root, f"{stem}.cover", cover, COVER_WIDTHS),
