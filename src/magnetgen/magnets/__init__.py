@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from magnetgen import jobs
 from magnetgen.diagnostics import Report
-from magnetgen.magnets.privacy import leaks, sweep
+from magnetgen.magnets.privacy import FOLDER, leaks, sweep
 from magnetgen.plan import Plan
 from magnetgen.theme import Theme
 
-__all__ = ["leaks", "make", "sweep"]
+__all__ = ["FOLDER", "leaks", "make", "sweep"]
 
 
 def make(plan: Plan, theme: Theme, report: Report, anew: bool = False) -> None:

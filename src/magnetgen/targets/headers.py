@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from magnetgen import policy
+from magnetgen import magnets, policy
 from magnetgen.targets import Site
 
 Header = tuple[str, str]
@@ -61,6 +61,7 @@ def caching(site: Site) -> Iterator[tuple[str, str]]:
 def is_immutable(site: Site) -> bool:
     """Whether all below /media/ is named by its content: a page may stand there, too."""
     own = [job for job in site.plan.jobs if job.file.startswith("media/")]
+    named = ("media/", f"{magnets.FOLDER}/")
     return bool(own) and all(
-        (job.kind in ("media", "card") and job.source.startswith("media/")) or job.kind == "card" for job in own
+        job.kind == "card" or (job.kind == "media" and job.source.startswith(named)) for job in own
     )
