@@ -86,6 +86,14 @@ def test_an_erased_leads_code_is_nobodys_again(store: Store) -> None:
     assert [claim(store, number) for number in (2, 1, 3)] == ["B", "", ""]
 
 
+def test_the_version_before_erases_a_lead_that_has_a_code(store: Store) -> None:
+    claim(store, 1)
+    erase = "DELETE FROM lead WHERE email_key=?"  # and not a word of codes
+    store._do(lambda connection: connection.execute(erase, ("key1",)))  # type: ignore[attr-defined]
+    assert store.find_lead(lead(1).id) is None and store.codes((lead(1).id,)) == {}
+    assert claim(store, 2) == "B"
+
+
 def test_a_claim_that_is_undone_hands_out_nothing(store: Store) -> None:
     half = Changes(leads=(lead(1),), claim=Claim("beta", ("A",), lead(1).id), now=5)
     broken = Changes(leads=(lead(1),), submissions=(sent(1, lead(1).id, fields={"x": object()}),), claim=half.claim)
@@ -169,7 +177,7 @@ def claim_of(store: Store, number: int) -> str:
 # Stores of the version before
 
 
-def test_a_sqlite_store_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
+def test_a_sqlite_store_of_the_version_before_gets_the_table_and_may_go_back(tmp_path: Path) -> None:
     path = tmp_path / "leads.sqlite3"
     with closing(sqlite3.connect(path)) as old, old:
         for statement in schema.for_sqlite():
@@ -184,17 +192,18 @@ def test_a_sqlite_store_of_the_version_before_gets_the_table(tmp_path: Path) -> 
     assert claim_of(store, 1) == "A"
     store.close()
     with closing(sqlite3.connect(path)) as now:
-        assert now.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        assert now.execute("PRAGMA user_version").fetchone() == (1,)
 
 
-def test_a_postgresql_store_of_the_version_before_gets_the_table(postgres_url: str) -> None:
+def test_a_postgresql_store_of_the_version_before_gets_the_table_and_may_go_back(postgres_url: str) -> None:
     store = open_store(postgres_url)
     write(store, Changes(leads=(lead(1),)))
     store._do(lambda connection: connection.execute("DROP TABLE code"))  # type: ignore[attr-defined]
-    store._do(lambda connection: connection.execute("UPDATE version SET version=1"))  # type: ignore[attr-defined]
     store.close()
     store = open_store(postgres_url)
     assert claim_of(store, 1) == "A"
+    version = store._read(lambda connection: connection.execute("SELECT version FROM version").fetchone())  # type: ignore[attr-defined]
+    assert version == (1,)
     store._do(lambda connection: connection.execute("UPDATE version SET version=?", (schema.VERSION + 1,)))  # type: ignore[attr-defined]
     store.close()
     with pytest.raises(SiteFault, match="install the newer one"):

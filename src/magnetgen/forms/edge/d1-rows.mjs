@@ -145,7 +145,6 @@ function erasing(key) {
     statement(`${scrub} WHERE kind<>'lead.erased' AND lead_id IN ${mine}`, key),
     statement(`${scrub} WHERE kind<>'lead.erased' AND cause IN ${held}`, key),
     statement(`DELETE FROM submission WHERE lead_id IN ${mine} OR email_key=?`, key, key),
-    statement(`UPDATE code SET lead_id=NULL WHERE lead_id IN ${mine}`, key),
     statement("DELETE FROM lead WHERE email_key=?", key),
   ];
 }

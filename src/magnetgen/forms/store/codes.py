@@ -29,9 +29,3 @@ def of(connection: Connection, leads: Collection[str]) -> dict[str, dict[str, st
     for lead, magnet, code in connection.execute(query, tuple(leads)):
         found.setdefault(lead, {})[magnet] = code
     return found
-
-
-def forget(connection: Connection, key: str) -> None:
-    """Nobody is known any more by the codes of an address."""
-    mine = "(SELECT id FROM lead WHERE email_key=?)"
-    connection.execute(f"UPDATE code SET lead_id=NULL WHERE lead_id IN {mine}", (key,))

@@ -246,7 +246,10 @@ def _create(link: Link) -> None:
     link.execute("SELECT pg_advisory_xact_lock(?)", (postgres_locks.number(postgres_locks.SCHEMA),))
     if link.execute("SELECT to_regclass('magnetgen.version')").fetchone()[0]:
         row = link.execute("SELECT version FROM version").fetchone()
-        if schema.check(row[0] if row else 0):
+        version = row[0] if row else 0
+        schema.check(version)
+        latest = link.execute("SELECT to_regclass(?)", (f"magnetgen.{schema.LATEST}",)).fetchone()[0]
+        if version == schema.VERSION and latest:
             return
     if link.execute("SELECT current_setting('server_encoding')").fetchone()[0] != "UTF8":
         raise SiteFault("MAGNETGEN_STORE: the database's encoding is to be UTF8, so that every name can be kept")

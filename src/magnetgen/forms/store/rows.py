@@ -163,7 +163,6 @@ def _erase(connection: Connection, key: str) -> None:
     connection.execute(f"{scrub} WHERE kind<>'lead.erased' AND lead_id IN {mine}", (key,))
     held = "(SELECT id FROM submission WHERE lead_id IS NULL AND email_key=?)"
     connection.execute(f"{scrub} WHERE kind<>'lead.erased' AND cause IN {held}", (key,))
-    codes.forget(connection, key)
     connection.execute(f"DELETE FROM submission WHERE lead_id IN {mine} OR email_key=?", (key, key))
     connection.execute("DELETE FROM lead WHERE email_key=?", (key,))
 
