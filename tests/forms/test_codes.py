@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
+from magnetgen.forms import failpoint, tokens
 from magnetgen.forms import site as sites
-from magnetgen.forms import tokens
 from magnetgen.forms.asgi import App
 from magnetgen.forms.mail import Sent, content
-from magnetgen.forms.records import Changes, Claim, LeadQuery, Load
+from magnetgen.forms.records import Changes, Claim, LeadQuery, Load, Snapshot
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store import Store, StoreUnavailable, codes, open_store, postgres_locks, schema
 from magnetgen.forms.store.connection import Connection, Cursor
@@ -103,6 +103,57 @@ def test_a_claim_that_is_undone_hands_out_nothing(store: Store) -> None:
     with pytest.raises(StoreUnavailable):
         # Nobody has a code who is no lead.
         write(store, Changes(claim=Claim("beta", ("B",), "nobody"), now=5))
+
+
+def test_what_is_gone_is_not_looked_through_again(store: Store) -> None:
+    """The time of a claim does not tell how many came before, and so not whether this lead had a code already."""
+    for number in range(50):
+        assert claim(store, number, CODES) == CODES[number]
+    store._do(lambda connection: connection.execute("UPDATE code SET code='x' WHERE code=?", (CODES[3],)))  # type: ignore[attr-defined]
+    assert claim(store, 50, CODES) == CODES[50]
+    # Another list, though it reads the same, is looked through from its beginning.
+    assert claim(store, 51, (*CODES[:200], "END")) == CODES[3]
+    for number in range(52, 501):
+        claim(store, number, CODES)
+    store._do(lambda connection: connection.execute("UPDATE code SET code='y' WHERE code=?", (CODES[9],)))  # type: ignore[attr-defined]
+    assert claim(store, 501, CODES) == "" == claim(store, 502, CODES)
+    assert claim(store, 501, (*CODES, "MORE")) == CODES[9]
+    assert claim(store, 502, (*CODES, "MORE", "MORE")) == "MORE"
+    assert claim(store, 503, (*CODES, "MORE", "MORE")) == ""
+
+
+def test_what_was_seen_gone_in_a_transaction_that_is_undone_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two decisions under one commit, which fails: the second has seen the first one's code as taken."""
+    store = open_store(f"sqlite:///{tmp_path}/leads.sqlite3")
+    gate, commits = threading.Event(), iter([True, False])
+
+    def fail(name: str) -> None:
+        if name == "written" and not next(commits, True):
+            raise sqlite3.OperationalError("disk full")
+
+    monkeypatch.setattr(failpoint, "hit", fail)
+    started = threading.Event()
+
+    def hold_up(connection: Connection) -> None:
+        started.set()
+        gate.wait(10)
+
+    store._queue(hold_up)  # type: ignore[attr-defined]
+    started.wait(10)
+    work = [Changes(leads=(lead(n),), claim=Claim("beta", CODES, lead(n).id), now=5) for n in (1, 2)]
+    waiting = [store.submit(Load(), partial(_decided, one)) for one in work]
+    gate.set()
+    for decision in waiting:
+        with pytest.raises(StoreUnavailable):
+            decision.result(20)
+    assert claim(store, 3, CODES) == CODES[0]
+    store.close()
+
+
+def _decided(changes: Changes, found: Snapshot) -> Changes:
+    return changes
 
 
 def test_clearing_takes_codes_too(store: Store) -> None:

@@ -32,10 +32,10 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def decide(connection: Connection, load: Load, decision: Decide) -> Any:
+def decide(connection: Connection, load: Load, decision: Decide, look: codes.Look) -> Any:
     """Load, decide, write. The caller holds the transaction."""
     changes = decision(snapshot(connection, load))
-    write(connection, changes)
+    write(connection, changes, look)
     return changes.answer
 
 
@@ -131,7 +131,7 @@ def _suppressed(connection: Connection, key: str) -> str:
     return _one(connection, "SELECT reason FROM suppression WHERE email_key=?", key) or ""
 
 
-def write(connection: Connection, changes: Changes) -> None:
+def write(connection: Connection, changes: Changes, look: codes.Look) -> None:
     for lead in changes.leads:
         connection.execute(_LEAD, _lead_values(lead))
     for sent in changes.submissions:
@@ -145,7 +145,7 @@ def write(connection: Connection, changes: Changes) -> None:
     for delivery in changes.outbox:
         outbox_sql.insert(connection, delivery)
     if changes.claim:
-        codes.hand_out(connection, changes.claim, changes.now)
+        codes.hand_out(connection, changes.claim, changes.now, look)
     if changes.release:
         connection.execute("DELETE FROM suppression WHERE email_key=?", (changes.release,))
     if changes.suppress[0]:

@@ -55,6 +55,7 @@ class SqliteStore(SqlStore):
     counts_at_once = True
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         make_private(path)
