@@ -281,7 +281,9 @@ def _button(site: Site, name: str) -> str:
 
 def _link(site: Site, link: Link) -> str:
     url, label = link
-    return f'<p class="actions"><a class="button" href="{escape(url)}">{escape(label or _button(site, "link"))}</a></p>'
+    words = escape(label or _button(site, "link"))
+    # Where it leads has no business with the address of this page, which is the token: not even on the same origin.
+    return f'<p class="actions"><a class="button" href="{escape(url)}" rel="noreferrer">{words}</a></p>'
 
 
 def html(ctx: Context, text: str, status: int = 200, form_to: str = "") -> Response:
