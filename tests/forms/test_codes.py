@@ -322,7 +322,7 @@ def test_a_thousand_at_once_and_five_hundred_codes(
     composer = host.world.runtime.deliverer.composer
     for delivery in waiting:
         mail = composer.compose(delivery, leads[delivery.lead], host.world.now, had.get(delivery.lead, ""))
-        is_gone = mail["Subject"] == "All codes are gone: Beta"
+        is_gone = mail["Subject"] == "No code at the moment: Beta"
         assert is_gone == (delivery.lead not in had) and "CODE-" not in content(mail, "plain") + content(mail, "html")
     host.world.close()
     logged = "".join(capfd.readouterr())
