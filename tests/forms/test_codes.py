@@ -375,14 +375,22 @@ def small(tmp_path: Path, listed: list[str], **more: Any) -> World:
     return World(tmp_path, document({"beta": form(name="beta", magnet="beta", **more)}, magnets={"beta": {**BETA, "codes": listed}}))  # fmt: skip
 
 
+def sold_out(tmp_path: Path) -> World:
+    """The only code was somebody's who is erased."""
+    world = small(tmp_path, ["GONE"])
+    gone = "INSERT INTO code VALUES('beta','GONE',NULL,1)"
+    world.store._do(lambda connection: connection.execute(gone))  # type: ignore[attr-defined]
+    return world
+
+
 def test_who_may_get_no_more_mails_still_gets_the_code_on_the_page(tmp_path: Path) -> None:
-    world = small(tmp_path, [])
+    world = sold_out(tmp_path)
     for _ in range(6):
         answer = world.submit("beta", "email=ana%40x.co&_mg_t=9000")
         world.now += 3600
     assert len([row for row in world.rows("outbox") if row["kind"] == "mail:deliver"]) == 5
     world.close()
-    world = small(tmp_path, ["LATE"])
+    world = small(tmp_path, ["GONE", "LATE"])
     world.now += 6 * 3600
     answer = world.submit("beta", "email=ana%40x.co&_mg_t=9000")
     assert said(world, answer)["code"] == "LATE"
@@ -408,10 +416,10 @@ def test_the_mail_says_what_is_so_when_it_is_sent(tmp_path: Path) -> None:
 
 
 def test_a_look_a_head_and_a_scanner_take_no_code(tmp_path: Path) -> None:
-    world = small(tmp_path, [])
+    world = sold_out(tmp_path)
     answer = world.submit("beta", "email=ana%40x.co&_mg_t=9000")
     world.close()
-    world = small(tmp_path, ["LATE"])
+    world = small(tmp_path, ["GONE", "LATE"])
     token = json.loads(answer.body)["next"].partition("#")[2]
     for method in ("GET", "HEAD", "GET"):
         assert world.request(method, f"/download/{token}", accept="text/html").status == 200
@@ -439,6 +447,22 @@ def test_a_token_of_another_magnet_opens_nothing(tmp_path: Path) -> None:
     world.close()
 
 
-def test_a_magnet_of_forms_json_without_what_it_needs_is_a_fault() -> None:
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [
+        ({"kind": None}, "no text"),
+        ({"codes": "ABC"}, "no list"),
+        ({"codes": ["A", ""]}, "no list"),
+        ({"codes": []}, "nothing to give in 'beta'"),
+        ({"code": 1}, "no text"),
+        ({"valid_for": 0}, "valid_for"),
+        ({"valid_for": True}, "valid_for"),
+        ({"valid_for": 31_622_401}, "valid_for"),
+        ({"holes": {"join_url": None}}, "no text"),
+    ],
+)
+def test_a_magnet_of_forms_json_that_is_odd_is_a_fault(odd: dict[str, Any], says: str) -> None:
+    with pytest.raises(SiteFault, match=f"{says}.*build the site again"):
+        sites.from_data(document({}, magnets={"beta": {**BETA, **odd}}))
     with pytest.raises(SiteFault, match="kind"):
         sites.from_data(document({}, magnets={"beta": {"title": "Beta"}}))
