@@ -23,6 +23,7 @@ _HANDLER_WORDS = {
     "button_confirm_download": "button_confirm_download",
     "button_unsubscribe": "button_unsubscribe",
     "button_expired": "button_expired",
+    "button_soldout": "button_soldout",
     "button_link": "button_link",
 }
 """The handler's code for a text → the theme's word. What the theme does not translate, the handler says in English."""

@@ -110,7 +110,7 @@ class Renderer:
         )
         code = Markup("<p><code>{}</code></p>{}").format("{{code}}", "{{link}}")
         parts = {"problem": back, "trouble": home, "code": code}
-        parts |= dict.fromkeys(("confirm", "unsubscribe", "expired"), button)
+        parts |= dict.fromkeys(("confirm", "unsubscribe", "expired", "soldout"), button)
         said = words[f"{name}_text"]
         body = (Markup("<p>{}</p>").format(said) if said else Markup("")) + parts.get(name, Markup(""))
         head = seo.head(self.plan, path=path, title=title, description="", noindex=True)

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
+from magnetgen.forms import failpoint, tokens
 from magnetgen.forms import site as sites
-from magnetgen.forms import tokens
 from magnetgen.forms.asgi import App
 from magnetgen.forms.mail import Sent, content
-from magnetgen.forms.records import Changes, Claim, LeadQuery, Load
+from magnetgen.forms.records import Changes, Claim, LeadQuery, Load, Snapshot
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store import Store, StoreUnavailable, codes, open_store, postgres_locks, schema
 from magnetgen.forms.store.connection import Connection, Cursor
@@ -86,6 +86,14 @@ def test_an_erased_leads_code_is_nobodys_again(store: Store) -> None:
     assert [claim(store, number) for number in (2, 1, 3)] == ["B", "", ""]
 
 
+def test_the_version_before_erases_a_lead_that_has_a_code(store: Store) -> None:
+    claim(store, 1)
+    erase = "DELETE FROM lead WHERE email_key=?"  # and not a word of codes
+    store._do(lambda connection: connection.execute(erase, ("key1",)))  # type: ignore[attr-defined]
+    assert store.find_lead(lead(1).id) is None and store.codes((lead(1).id,)) == {}
+    assert claim(store, 2) == "B"
+
+
 def test_a_claim_that_is_undone_hands_out_nothing(store: Store) -> None:
     half = Changes(leads=(lead(1),), claim=Claim("beta", ("A",), lead(1).id), now=5)
     broken = Changes(leads=(lead(1),), submissions=(sent(1, lead(1).id, fields={"x": object()}),), claim=half.claim)
@@ -95,6 +103,57 @@ def test_a_claim_that_is_undone_hands_out_nothing(store: Store) -> None:
     with pytest.raises(StoreUnavailable):
         # Nobody has a code who is no lead.
         write(store, Changes(claim=Claim("beta", ("B",), "nobody"), now=5))
+
+
+def test_what_is_gone_is_not_looked_through_again(store: Store) -> None:
+    """The time of a claim does not tell how many came before, and so not whether this lead had a code already."""
+    for number in range(50):
+        assert claim(store, number, CODES) == CODES[number]
+    store._do(lambda connection: connection.execute("UPDATE code SET code='x' WHERE code=?", (CODES[3],)))  # type: ignore[attr-defined]
+    assert claim(store, 50, CODES) == CODES[50]
+    # Another list, though it reads the same, is looked through from its beginning.
+    assert claim(store, 51, (*CODES[:200], "END")) == CODES[3]
+    for number in range(52, 501):
+        claim(store, number, CODES)
+    store._do(lambda connection: connection.execute("UPDATE code SET code='y' WHERE code=?", (CODES[9],)))  # type: ignore[attr-defined]
+    assert claim(store, 501, CODES) == "" == claim(store, 502, CODES)
+    assert claim(store, 501, (*CODES, "MORE")) == CODES[9]
+    assert claim(store, 502, (*CODES, "MORE", "MORE")) == "MORE"
+    assert claim(store, 503, (*CODES, "MORE", "MORE")) == ""
+
+
+def test_what_was_seen_gone_in_a_transaction_that_is_undone_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two decisions under one commit, which fails: the second has seen the first one's code as taken."""
+    store = open_store(f"sqlite:///{tmp_path}/leads.sqlite3")
+    gate, commits = threading.Event(), iter([True, False])
+
+    def fail(name: str) -> None:
+        if name == "written" and not next(commits, True):
+            raise sqlite3.OperationalError("disk full")
+
+    monkeypatch.setattr(failpoint, "hit", fail)
+    started = threading.Event()
+
+    def hold_up(connection: Connection) -> None:
+        started.set()
+        gate.wait(10)
+
+    store._queue(hold_up)  # type: ignore[attr-defined]
+    started.wait(10)
+    work = [Changes(leads=(lead(n),), claim=Claim("beta", CODES, lead(n).id), now=5) for n in (1, 2)]
+    waiting = [store.submit(Load(), partial(_decided, one)) for one in work]
+    gate.set()
+    for decision in waiting:
+        with pytest.raises(StoreUnavailable):
+            decision.result(20)
+    assert claim(store, 3, CODES) == CODES[0]
+    store.close()
+
+
+def _decided(changes: Changes, found: Snapshot) -> Changes:
+    return changes
 
 
 def test_clearing_takes_codes_too(store: Store) -> None:
@@ -169,7 +228,7 @@ def claim_of(store: Store, number: int) -> str:
 # Stores of the version before
 
 
-def test_a_sqlite_store_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
+def test_a_sqlite_store_of_the_version_before_gets_the_table_and_may_go_back(tmp_path: Path) -> None:
     path = tmp_path / "leads.sqlite3"
     with closing(sqlite3.connect(path)) as old, old:
         for statement in schema.for_sqlite():
@@ -184,17 +243,18 @@ def test_a_sqlite_store_of_the_version_before_gets_the_table(tmp_path: Path) -> 
     assert claim_of(store, 1) == "A"
     store.close()
     with closing(sqlite3.connect(path)) as now:
-        assert now.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        assert now.execute("PRAGMA user_version").fetchone() == (1,)
 
 
-def test_a_postgresql_store_of_the_version_before_gets_the_table(postgres_url: str) -> None:
+def test_a_postgresql_store_of_the_version_before_gets_the_table_and_may_go_back(postgres_url: str) -> None:
     store = open_store(postgres_url)
     write(store, Changes(leads=(lead(1),)))
     store._do(lambda connection: connection.execute("DROP TABLE code"))  # type: ignore[attr-defined]
-    store._do(lambda connection: connection.execute("UPDATE version SET version=1"))  # type: ignore[attr-defined]
     store.close()
     store = open_store(postgres_url)
     assert claim_of(store, 1) == "A"
+    version = store._read(lambda connection: connection.execute("SELECT version FROM version").fetchone())  # type: ignore[attr-defined]
+    assert version == (1,)
     store._do(lambda connection: connection.execute("UPDATE version SET version=?", (schema.VERSION + 1,)))  # type: ignore[attr-defined]
     store.close()
     with pytest.raises(SiteFault, match="install the newer one"):
@@ -262,7 +322,7 @@ def test_a_thousand_at_once_and_five_hundred_codes(
     composer = host.world.runtime.deliverer.composer
     for delivery in waiting:
         mail = composer.compose(delivery, leads[delivery.lead], host.world.now, had.get(delivery.lead, ""))
-        is_gone = mail["Subject"] == "All codes are gone: Beta"
+        is_gone = mail["Subject"] == "No code at the moment: Beta"
         assert is_gone == (delivery.lead not in had) and "CODE-" not in content(mail, "plain") + content(mail, "html")
     host.world.close()
     logged = "".join(capfd.readouterr())
@@ -315,14 +375,22 @@ def small(tmp_path: Path, listed: list[str], **more: Any) -> World:
     return World(tmp_path, document({"beta": form(name="beta", magnet="beta", **more)}, magnets={"beta": {**BETA, "codes": listed}}))  # fmt: skip
 
 
+def sold_out(tmp_path: Path) -> World:
+    """The only code was somebody's who is erased."""
+    world = small(tmp_path, ["GONE"])
+    gone = "INSERT INTO code VALUES('beta','GONE',NULL,1)"
+    world.store._do(lambda connection: connection.execute(gone))  # type: ignore[attr-defined]
+    return world
+
+
 def test_who_may_get_no_more_mails_still_gets_the_code_on_the_page(tmp_path: Path) -> None:
-    world = small(tmp_path, [])
+    world = sold_out(tmp_path)
     for _ in range(6):
         answer = world.submit("beta", "email=ana%40x.co&_mg_t=9000")
         world.now += 3600
     assert len([row for row in world.rows("outbox") if row["kind"] == "mail:deliver"]) == 5
     world.close()
-    world = small(tmp_path, ["LATE"])
+    world = small(tmp_path, ["GONE", "LATE"])
     world.now += 6 * 3600
     answer = world.submit("beta", "email=ana%40x.co&_mg_t=9000")
     assert said(world, answer)["code"] == "LATE"
@@ -348,10 +416,10 @@ def test_the_mail_says_what_is_so_when_it_is_sent(tmp_path: Path) -> None:
 
 
 def test_a_look_a_head_and_a_scanner_take_no_code(tmp_path: Path) -> None:
-    world = small(tmp_path, [])
+    world = sold_out(tmp_path)
     answer = world.submit("beta", "email=ana%40x.co&_mg_t=9000")
     world.close()
-    world = small(tmp_path, ["LATE"])
+    world = small(tmp_path, ["GONE", "LATE"])
     token = json.loads(answer.body)["next"].partition("#")[2]
     for method in ("GET", "HEAD", "GET"):
         assert world.request(method, f"/download/{token}", accept="text/html").status == 200
@@ -379,6 +447,22 @@ def test_a_token_of_another_magnet_opens_nothing(tmp_path: Path) -> None:
     world.close()
 
 
-def test_a_magnet_of_forms_json_without_what_it_needs_is_a_fault() -> None:
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [
+        ({"kind": None}, "no text"),
+        ({"codes": "ABC"}, "no list"),
+        ({"codes": ["A", ""]}, "no list"),
+        ({"codes": []}, "nothing to give in 'beta'"),
+        ({"code": 1}, "no text"),
+        ({"valid_for": 0}, "valid_for"),
+        ({"valid_for": True}, "valid_for"),
+        ({"valid_for": 31_622_401}, "valid_for"),
+        ({"holes": {"join_url": None}}, "no text"),
+    ],
+)
+def test_a_magnet_of_forms_json_that_is_odd_is_a_fault(odd: dict[str, Any], says: str) -> None:
+    with pytest.raises(SiteFault, match=f"{says}.*build the site again"):
+        sites.from_data(document({}, magnets={"beta": {**BETA, **odd}}))
     with pytest.raises(SiteFault, match="kind"):
         sites.from_data(document({}, magnets={"beta": {"title": "Beta"}}))

@@ -285,13 +285,16 @@ def with_codes(site: Path) -> Lab:
 def test_a_code_is_exported_and_shown(tmp_path: Path) -> None:
     lab = with_codes(tmp_path)
     rows = list(csv.DictReader(io.StringIO(lab.run("export").stdout)))
-    assert [(row["email"], row["code"], row["field_code"]) for row in rows] == [
+    assert [(row["email"], row["single_use_code"], row["code"]) for row in rows] == [
         ("ben@example.com", "", "other"),
         ("ana@example.com", "'=A1", "typed"),
     ]
+    header = list(rows[0])
+    assert header[-1] == "single_use_code"
     assert [row.get("code") for row in json.loads(lab.run("export", "--format", "json").stdout)] == [None, "=A1"]
     assert re.search(r"^  code          =A1$", lab.run("show", "ana@example.com").stdout, re.M)
     assert "=A1" not in lab.run("show", "ben@example.com").stdout
     lab.run("erase", "ana@example.com", "--yes")
-    assert "field_code" not in lab.run("export").stdout.splitlines()[0]
+    assert lab.run("export").stdout.splitlines()[0].split(",") == header[:-1]
+    assert columns(["single_use_code"], [], True)[-2:] == ["single_use_code", "magnet_single_use_code"]
     lab.world.close()

@@ -33,7 +33,7 @@ HANDLER_FILLINGS = {
     "{{back}}": "/",
     "{{button}}": "Go on",
     "{{code}}": "SPRING-20",
-    "{{link}}": '<p class="actions"><a class="button" href="https://shop.example/">Go to the shop</a></p>',
+    "{{link}}": '<p class="actions"><a class="button" href="https://shop.example/" rel="noreferrer">Go to the shop</a></p>',
 }
 """What the form handler puts into the holes of the pages that it shows."""
 

@@ -111,11 +111,15 @@ def code_of(site: Site, lead: Mapping[str, Any], codes: Mapping[str, Mapping[str
     return {"code": code} if code else {}
 
 
+def claimants(site: Site, leads: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Ids of leads whose form gives single-use codes now: nobody else is shown with one."""
+    giving = {name for name, form in site.forms.items() if (magnet := site.magnet_of(form)) and magnet.codes}
+    return tuple(lead["id"] for lead in leads if lead["form"] in giving)
+
+
 def _with_codes(ctx: Context, leads: Sequence[Mapping[str, Any]]) -> Generator[Effect, Any, list[dict[str, Any]]]:
     """Leads as plain data, and the codes of those that have one. The store is asked only where a form gives codes."""
-    site = ctx.site
-    giving = {name for name, form in site.forms.items() if (magnet := site.magnet_of(form)) and magnet.codes}
-    wanted = tuple(lead["id"] for lead in leads if lead["form"] in giving)
+    site, wanted = ctx.site, claimants(ctx.site, leads)
     codes: Mapping[str, Mapping[str, str]] = (yield FindCodes(wanted)) if wanted else {}
     return [{**lead, **code_of(site, lead, codes)} for lead in leads]
 

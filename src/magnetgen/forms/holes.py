@@ -13,6 +13,9 @@ HOLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")
 OF_MAGNET = ("join_url", "event_time", "google_url", "outlook_url")
 """Holes that a magnet of forms.json fills by itself; empty where it has no such thing."""
 
+YIELDING = ("magnet_title", "epub_url", "code", *OF_MAGNET)
+"""Holes that a form's field of the same name fills where there is no value: a form may have had one before magnets did."""
+
 HOLES: dict[str, tuple[str, ...]] = {
     "confirm": ("site_title", "form_title", "magnet_title", "confirm_url"),
     "deliver": (

@@ -235,7 +235,8 @@ _PLAIN = {
     "unsubscribed": "<h1>You are unsubscribed</h1>",
     "expired": "<h1>This link has expired</h1><form method=post><button>{{button}}</button></form>",
     "code": "<h1>Your code</h1><p><code>{{code}}</code></p>{{link}}",
-    "soldout": "<h1>All codes have been given out</h1><p>There were only so many, and the last one is gone.</p>",
+    "soldout": "<h1>No code for you at the moment</h1><p>More may be added: if one is free when you ask again, a mail brings it."
+    "</p><form method=post><button>{{button}}</button></form>",
 }
 _FRAME = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>{}</title>{}"
 BUTTONS = {
@@ -243,6 +244,7 @@ BUTTONS = {
     "confirm_download": "Confirm and download",
     "unsubscribe": "Unsubscribe",
     "expired": "Send me a fresh link",
+    "soldout": "Ask again",
     "link": "Continue",
 }
 
@@ -281,7 +283,9 @@ def _button(site: Site, name: str) -> str:
 
 def _link(site: Site, link: Link) -> str:
     url, label = link
-    return f'<p class="actions"><a class="button" href="{escape(url)}">{escape(label or _button(site, "link"))}</a></p>'
+    words = escape(label or _button(site, "link"))
+    # Where it leads has no business with the address of this page, which is the token: not even on the same origin.
+    return f'<p class="actions"><a class="button" href="{escape(url)}" rel="noreferrer">{words}</a></p>'
 
 
 def html(ctx: Context, text: str, status: int = 200, form_to: str = "") -> Response:

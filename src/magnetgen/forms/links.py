@@ -129,7 +129,7 @@ def download(ctx: Context, rest: str) -> Steps:
         raise Problem(410, "token_superseded")
     if token.expired(ctx.now):
         return _expired(ctx, form)
-    response, is_given = (yield from _file(ctx, asset)) if asset else (yield from _given(ctx, magnet, lead))
+    response, is_given = (yield from _file(ctx, asset)) if asset else (yield from _given(ctx, form, magnet, lead))
     if ctx.request.method == "GET" and is_given:
         yield Note(*rules.downloaded(ctx, lead.id))
     return response
@@ -143,7 +143,7 @@ def _file(ctx: Context, asset: Asset) -> Given:
     return response, response.status in (200, 302)
 
 
-def _given(ctx: Context, magnet: Magnet, lead: Lead) -> Given:
+def _given(ctx: Context, form: Form, magnet: Magnet, lead: Lead) -> Given:
     """What is no file: an address to go to, or the lead's code."""
     if not (magnet.code or magnet.codes):
         yield from ()
@@ -155,7 +155,8 @@ def _given(ctx: Context, magnet: Magnet, lead: Lead) -> Given:
     if wants_json(ctx.request):
         return json_response({"ok": True, "code": code, "url": magnet.url or None} if code else _NO_CODE), bool(code)
     if not code:
-        return html(ctx, page(ctx.site, "soldout")), False
+        # Nothing was claimed by looking, and one may be free now: the button asks as the one of an expired link does.
+        return html(ctx, page(ctx.site, "soldout", button="soldout"), form_to=form.next), False
     link = (magnet.url, magnet.label) if magnet.url else None
     return html(ctx, page(ctx.site, "code", code=code, link=link)), True
 

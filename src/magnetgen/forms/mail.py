@@ -24,7 +24,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from magnetgen.forms import tokens
-from magnetgen.forms.holes import HOLES, OF_MAGNET, WITH_FIELDS, fill
+from magnetgen.forms.holes import HOLES, OF_MAGNET, WITH_FIELDS, YIELDING, fill
 from magnetgen.forms.records import UNSUBSCRIBED, Delivery, Lead
 from magnetgen.forms.site import Form, Site, SiteFault
 from magnetgen.forms.tokens import Keys
@@ -152,7 +152,7 @@ class Composer:
         holes = {name: own.get(name, "") if name in OF_MAGNET else values[name]() for name in HOLES[kind]}
         # The text of a stranger goes to nobody before the address is theirs.
         if lead and kind in WITH_FIELDS and lead.confirmed_at is not None:
-            return {**_fields(lead), **holes}
+            return {**_fields(lead), **{name: text for name, text in holes.items() if text or name not in YIELDING}}
         return holes
 
     def _link(self, purpose: str, form: Form, lead: Lead, now: float) -> str:

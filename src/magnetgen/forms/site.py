@@ -70,6 +70,10 @@ class Asset:
     key: str = ""
 
 
+LIFETIME_MAX = 366 * 86_400
+"""The longest `valid_for` of a magnet, in seconds."""
+
+
 @dataclass(frozen=True)
 class Magnet:
     """What leads are given. `assets`: ids of files, the first by the bare link; else a code, or one of `codes` for each
@@ -274,18 +278,41 @@ def _asset(name: str, entry: dict[str, Any]) -> Asset:
 
 
 def _magnet(name: str, entry: dict[str, Any]) -> Magnet:
-    return Magnet(
+    made = Magnet(
         name=name,
-        title=entry.get("title") or name,
-        kind=entry["kind"],
-        valid_for=int(entry.get("valid_for") or 0),
-        assets=tuple(entry.get("assets", ())),
-        holes=entry.get("holes", {}),
-        code=entry.get("code", ""),
-        codes=tuple(entry.get("codes", ())),
-        url=entry.get("url", ""),
-        label=entry.get("label", ""),
+        title=_text(entry.get("title", "")) or name,
+        kind=_text(entry["kind"]),
+        valid_for=_lifetime(entry["valid_for"]) if "valid_for" in entry else 0,
+        assets=_texts(entry.get("assets", [])),
+        holes={hole: _text(value) for hole, value in entry.get("holes", {}).items()},
+        code=_text(entry.get("code", "")),
+        codes=_texts(entry.get("codes", [])),
+        url=_text(entry.get("url", "")),
+        label=_text(entry.get("label", "")),
     )
+    if not (made.assets or made.code or made.codes or made.url):
+        raise ValueError(f"nothing to give in {name!r}")
+    return made
+
+
+def _lifetime(value: Any) -> int:
+    """Whole seconds. Python's JSON tells 7 from 7.0, which others do not."""
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if not is_whole or not 1 <= value <= LIFETIME_MAX:
+        raise ValueError("valid_for")
+    return int(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(value):
+        raise ValueError("no list of texts")
+    return tuple(map(_text, value))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("no text")
+    return value
 
 
 def _known(kind: Any, entry: dict[str, Any]) -> Any:

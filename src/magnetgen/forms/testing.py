@@ -135,8 +135,9 @@ class TestApp(App):
     def _leads(self) -> list[dict[str, Any]]:
         """As rows, and with their codes as the owner is shown them."""
         rows = [dict(row) for row in self._store.dump()["leads"]]
-        codes = self._store.codes([row["id"] for row in rows])
-        return [row | admin.code_of(self.runtime.site, row, codes) for row in rows]
+        site = self.runtime.site
+        codes = self._store.codes(admin.claimants(site, rows))
+        return [row | admin.code_of(site, row, codes) for row in rows]
 
 
 def _ready(destination: sites.Destination) -> Ready:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +15,8 @@ from magnetgen.leads.listing import answers, joined
 
 FIXED = ("id", "form", "status", "email", "created_at", "confirmed_at", "unsubscribed_at", "downloaded_at")
 CODE = "code"
-"""A column only where a lead has one of a magnet's single-use codes."""
+CODE_COLUMN = "single_use_code"
+"""Only where a lead has one of a magnet's single-use codes, and the last: nothing else moves or is renamed for it."""
 CONSENT = ("", "_text", "_at", "_confirmed_at")
 """Endings of a consent's columns: given or not, the wording, when it was sent, when it was confirmed."""
 _TRIGGERS = "=+-@＝＋－＠"
@@ -81,38 +82,49 @@ def _write_json(leads: Iterable[Row], stream: TextIO) -> int:
 def _write_csv(leads: Iterable[Row], stream: TextIO) -> int:
     """The columns are known only when all leads are: meanwhile they wait in a file."""
     fields, consents, number = set[str](), set[str](), 0
-    fixed: tuple[str, ...] = FIXED
+    has_codes = False
     with files.spool() as waiting:
         for lead in leads:
             number += 1
             fields |= answers(lead.get("data")).keys()
             consents |= _records(lead).keys()
-            fixed = (*FIXED, CODE) if lead.get(CODE) else fixed
+            has_codes |= bool(lead.get(CODE))
             waiting.write(json.dumps(lead) + "\n")
         waiting.seek(0)
-        header = columns(fields, consents, fixed)
+        header = columns(fields, consents, has_codes)
         writer = csv.writer(stream, lineterminator="\r\n")
         writer.writerow(map(guarded, header))
         for line in waiting:
-            writer.writerow(map(guarded, _cells(json.loads(line), fixed, sorted(fields), sorted(consents))))
+            lead = json.loads(line)
+            codes = (joined(lead.get(CODE)),) if has_codes else ()
+            writer.writerow(map(guarded, (*_cells(lead, sorted(fields), sorted(consents)), *codes)))
     return number
 
 
-def columns(fields: Iterable[str], consents: Iterable[str], fixed: Sequence[str] = FIXED) -> list[str]:
-    """The header: always the same for the same forms. A field that has the name of another column is `field_NAME`."""
+def columns(fields: Iterable[str], consents: Iterable[str], has_codes: bool = False) -> list[str]:
+    """The header: always the same for the same forms, but for the column of codes at its end.
+
+    A field that has the name of another column is `field_NAME`; the column of codes makes way for a field.
+    """
     agreed = [f"consent_{name}{ending}" for name in sorted(consents) for ending in CONSENT]
-    header, taken = list(fixed), {*fixed, *agreed, *fields}
+    header, taken = list(FIXED), {*FIXED, *agreed, *fields}
     for name in sorted(fields):
         own = name
-        while own in (*fixed, *agreed) or (own != name and own in taken):
+        while own in (*FIXED, *agreed) or (own != name and own in taken):
             own = f"field_{own}"
         taken.add(own)
         header.append(own)
-    return header + agreed
+    header += agreed
+    if has_codes:
+        name = CODE_COLUMN
+        while name in header:
+            name = f"magnet_{name}"
+        header.append(name)
+    return header
 
 
-def _cells(lead: Row, fixed: Sequence[str], fields: list[str], consents: list[str]) -> Iterator[str]:
-    for name in fixed:
+def _cells(lead: Row, fields: list[str], consents: list[str]) -> Iterator[str]:
+    for name in FIXED:
         value = lead.get(name)
         yield times.iso(value) if name.endswith("_at") else joined(value)
     given = answers(lead.get("data"))

@@ -351,8 +351,35 @@ def sites(document: dict[str, Any]) -> Iterator[Any]:
               "code": "A", "codes": ["B", "C"], "url": "https://x", "label": "L", "more": 1}  # fmt: skip
     for name in magnet:
         yield {**document, "magnets": {"book": {key: value for key, value in magnet.items() if key != name}}}
-    yield {**document, "magnets": {"constructor": {"kind": ""}, "x": {**magnet, "title": "", "valid_for": None}}}
+    yield {**document, "magnets": {"constructor": {"kind": "", "url": "x"}, "x": {**magnet, "title": ""}}}
+    for key, values in _ODD_IN_MAGNETS.items():
+        for value in values:
+            yield {**document, "magnets": {"book": {**magnet, key: value}}}
+    things: list[dict[str, Any]] = [
+        {},
+        {"codes": []},
+        {"code": "", "url": ""},
+        {"codes": [], "url": "x"},
+        {"assets": ["book"]},
+    ]
+    for given in things:
+        yield {**document, "magnets": {"book": {"kind": "x", **given}}}
+    odd: list[Any] = [None, [], "x", 1]
+    for entry in odd:
+        yield {**document, "magnets": {"book": entry}}
 
+
+_ODD_IN_MAGNETS: dict[str, list[Any]] = {
+    "valid_for": [0, 1, 1.0, 1.5, -5, 31_622_400, 31_622_401, 1e300, True, None, "600", "0x10", [], {}],
+    "codes": [None, "ABC", [], [""], ["A", 1], ["A", None], {"A": 1}, ["A", "A"]],
+    "assets": [None, "book", [1], [""], []],
+    "holes": [None, [], "x", {"join_url": 1}, {"join_url": None}, {"a": ""}],
+    "title": [None, 1, [], True],
+    "kind": [None, 1, [], 0],
+    "code": [None, 1, ["A"], True],
+    "url": [None, 1, {}],
+    "label": [None, 1, False],
+}
 
 _VALUES = [
     "", " ", "a@b.co", " Ana@B.CO ", "yes", "on", "ON", "Yes", "true", "1", "0", "no", "FALSE", "maybe", "red", "S", "L", "a", "b", "c", "ABC", "abc", "12.5", "-1,5", "1e3",

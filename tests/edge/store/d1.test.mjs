@@ -240,11 +240,24 @@ describe("D1: a database from before there were codes", () => {
     const store = new D1Store(old.db);
     await write(store, { leads: [lead()], submissions: [sent(1, lead().id)] });
     const says = { name: "StoreUnavailable", message: /wrangler d1 migrations apply/ };
-    await assert.rejects(write(store, { erase: "key1" }), says);
     const claim = { magnet: "beta", codes: ["A"], lead: lead(2).id };
     await assert.rejects(write(store, { leads: [lead(2)], claim }), says);
     assert.deepEqual((await store.leads(query())).map((found) => found.id), [lead().id]);
     assert.equal((await store.submissions(query())).length, 1);
+    await write(store, { erase: "key1" });
+    assert.deepEqual(await store.leads(query()), []);
+  });
+});
+
+describe("D1: the version before, on a database that has codes", () => {
+  it("erases a lead that has one, and the code stays gone", async () => {
+    const store = new D1Store(opened.db);
+    await store.clear();
+    const claim = (number) => ({ magnet: "beta", codes: ["A", "B"], lead: lead(number).id });
+    await write(store, { leads: [lead()], claim: claim(1) });
+    await opened.db.batch([opened.db.prepare("DELETE FROM lead WHERE email_key=?").bind("key1")]);
+    await write(store, { leads: [lead(2)], claim: claim(2) });
+    assert.deepEqual(await store.codes([lead().id, lead(2).id]), [{ lead: lead(2).id, magnet: "beta", code: "B" }]);
   });
 });
 

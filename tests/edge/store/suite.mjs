@@ -571,6 +571,23 @@ function handsOutCodes(name, open) {
       assert.deepEqual(await found(2), [[1, "beta", "B"]]);
     });
 
+    it("are looked for where the last was found, which no other list and no other magnet is misled by", async () => {
+      const codes = Object.freeze(Array.from({ length: 40 }, (_, number) => `code ${number}`));
+      for (let number = 1; number <= 20; number += 1) await come(number, codes);
+      await come(21, codes, "gamma");
+      await come(22, [...codes].reverse());
+      for (let number = 23; number <= 44; number += 1) await come(number, codes);
+      const got = await found(44);
+      const last = got.find(([number]) => number === 22);
+      assert.deepEqual(last, [22, "beta", "code 39"]);
+      assert.deepEqual(got.find(([, magnet]) => magnet === "gamma"), [21, "gamma", "code 0"]);
+      assert.equal(new Set(got.filter(([, magnet]) => magnet === "beta").map(([, , code]) => code)).size, 40);
+      // What is gone stays gone, also for who comes with a list that is longer by one.
+      await come(43, codes);
+      await come(43, Object.freeze([...codes, "one more"]));
+      assert.deepEqual((await found(44)).find(([number]) => number === 43), [43, "beta", "one more"]);
+    });
+
     it("are not used up by a decision that is not written", async () => {
       const broken = { leads: [lead(1), lead(2, { email_key: "key1" })], claim: claim(1, ["A"]) };
       await assert.rejects(write(stores[0], broken), StoreUnavailable);

@@ -3,7 +3,6 @@
  * function gives statements, {sql, values}, and asks nobody. A statement binds at most 100 values.
  */
 
-import * as codes from "./d1-codes.mjs";
 import * as outbox from "./d1-outbox.mjs";
 
 export const QUARANTINE_MS = 30 * 86_400_000;
@@ -112,7 +111,7 @@ function idemValues(idem) {
 
 // Writing
 
-/** What a decision writes; none where it writes nothing. `changes`: see records. */
+/** What a decision writes, but for its claim; none where it writes nothing. `changes`: see records. */
 export function writing(changes) {
   const { leads = [], submissions = [], idem, release, suppress = ["", ""], erase } = changes;
   return [
@@ -121,7 +120,6 @@ export function writing(changes) {
     ...insert("idem", IDEM, idem ? [idemValues(idem)] : [], update("form_id, key", IDEM_CHANGES)),
     ...(changes.cancel_mails ? [outbox.cancelMails(changes.cancel_mails)] : []),
     ...insert("outbox", outbox.COLUMNS, (changes.outbox ?? []).map(outbox.values), " DO NOTHING"),
-    ...(changes.claim ? codes.claiming(changes.claim, changes.now ?? 0) : []),
     ...(release ? [statement("DELETE FROM suppression WHERE email_key=?", release)] : []),
     ...(suppress[0] ? suppressing(...suppress, changes.now ?? 0) : []),
     ...(erase ? erasing(erase) : []),
@@ -145,7 +143,6 @@ function erasing(key) {
     statement(`${scrub} WHERE kind<>'lead.erased' AND lead_id IN ${mine}`, key),
     statement(`${scrub} WHERE kind<>'lead.erased' AND cause IN ${held}`, key),
     statement(`DELETE FROM submission WHERE lead_id IN ${mine} OR email_key=?`, key, key),
-    statement(`UPDATE code SET lead_id=NULL WHERE lead_id IN ${mine}`, key),
     statement("DELETE FROM lead WHERE email_key=?", key),
   ];
 }

@@ -18,6 +18,11 @@ export const HOLES = Object.freeze({
 /** Kinds that have the form's fields, too, once the lead has confirmed: before that, a stranger may have typed them. */
 export const WITH_FIELDS = Object.freeze(["deliver", "soldout", "welcome"]);
 
+/** Holes that a form's field of the same name fills where there is no value: a form may have had one before magnets did. */
+export const YIELDING = Object.freeze([
+  "magnet_title", "epub_url", "code", "join_url", "event_time", "google_url", "outlook_url",
+]);
+
 /** Every `{{name}}` replaced in one pass; a hole without a value is empty. `holes`: a Map of texts. */
 export function fill(text, holes) {
   return text.replace(HOLE, (_, name) => holes.get(name) ?? "");

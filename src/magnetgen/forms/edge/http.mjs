@@ -136,7 +136,8 @@ function labelsOf(ctx) {
 
 function linked(site, [url, label]) {
   const words = escape(label || buttonOf(site, "link"));
-  return `<p class="actions"><a class="button" href="${escape(url)}">${words}</a></p>`;
+  // Where it leads has no business with the address of this page, which is the token: not even on the same origin.
+  return `<p class="actions"><a class="button" href="${escape(url)}" rel="noreferrer">${words}</a></p>`;
 }
 
 function buttonOf(site, name) {

@@ -92,7 +92,7 @@ export function* download(ctx, rest) {
   const lead = yield findLead(token.lead);
   if (!lead) throw new Problem(410, "token_superseded");
   if (tokens.isExpired(token, ctx.now)) return expired(ctx, form);
-  const [response, isGiven] = asset ? yield* fileOf(ctx, asset) : yield* given(ctx, magnet, lead);
+  const [response, isGiven] = asset ? yield* fileOf(ctx, asset) : yield* given(ctx, form, magnet, lead);
   if (ctx.request.method === "GET" && isGiven) yield note(...rules.downloaded(ctx, lead.id));
   return response;
 }
@@ -107,14 +107,15 @@ function* fileOf(ctx, asset) {
 }
 
 /** What is no file: an address to go to, or the lead's code. It only looks: programs follow links, too. */
-function* given(ctx, magnet, lead) {
+function* given(ctx, form, magnet, lead) {
   const isSingle = magnet.codes.length > 0;
   if (!magnet.code && !isSingle) return [redirect(magnet.url, 302), true];
   const code = isSingle ? codeOf(ctx.site, lead, yield findCodes([lead.id])) : magnet.code;
   if (wantsJson(ctx.request)) {
     return [jsonResponse(code ? { ok: true, code, url: magnet.url || null } : { ok: true, code: null }), Boolean(code)];
   }
-  if (!code) return [html(ctx, page(ctx.site, "soldout")), false];
+  // Nothing was claimed by looking, and one may be free now: the button asks as the one of an expired link does.
+  if (!code) return [html(ctx, page(ctx.site, "soldout", { button: "soldout" }), 200, form.next), false];
   const link = magnet.url ? [magnet.url, magnet.label] : null;
   return [html(ctx, page(ctx.site, "code", { code, link })), true];
 }

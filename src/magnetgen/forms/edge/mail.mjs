@@ -6,7 +6,7 @@
  */
 
 import { address, shown } from "./addresses.mjs";
-import { fill, HOLES, WITH_FIELDS } from "./holes.mjs";
+import { fill, HOLES, WITH_FIELDS, YIELDING } from "./holes.mjs";
 import { UNSUBSCRIBED } from "./records.mjs";
 import { magnetOf } from "./site.mjs";
 import { escape, SPACE, urlsplit } from "./text.mjs";
@@ -101,7 +101,8 @@ export class Composer {
     const holes = HOLES[kind].map((name) => [name, values[name]()]);
     // The text of a stranger goes to nobody before the address is theirs.
     const known = lead && WITH_FIELDS.includes(kind) && lead.confirmed_at !== null;
-    return new Map([...(known ? fieldsOf(lead) : []), ...holes]);
+    if (!known) return new Map(holes);
+    return new Map([...fieldsOf(lead), ...holes.filter(([name, text]) => text || !YIELDING.includes(name))]);
   }
 
   link(purpose, lead, now, form) {

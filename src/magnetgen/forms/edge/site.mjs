@@ -22,6 +22,8 @@ export class SiteFault extends Error {
 
 const DESTINATION = Object.freeze({ url_env: "", secret_env: "", key_env: "", list_env: "" });
 const CONSENT = Object.freeze({ required: false });
+/** The longest `valid_for` of a magnet, in seconds. */
+const LIFETIME_MAX = 366 * 86_400;
 const DEFAULT_PORTS = { http: 80, https: 443 };
 
 /** The destinations that a form names; all of them where it names none. */
@@ -182,18 +184,45 @@ function madeAsset(name, entry) {
  * `holes`: what only the mail says; `label`: of the button that leads to `url`.
  */
 function madeMagnet(name, entry) {
-  return Object.freeze({
+  const made = Object.freeze({
     name,
-    title: entry.title || name,
-    kind: need(entry, "kind"),
-    valid_for: integer(entry.valid_for || 0),
-    assets: Object.freeze([...(entry.assets ?? [])]),
-    holes: entry.holes ?? {},
-    code: entry.code ?? "",
-    codes: Object.freeze([...(entry.codes ?? [])]),
-    url: entry.url ?? "",
-    label: entry.label ?? "",
+    title: textIn(entry, "title") || name,
+    kind: textIn(entry, "kind", null),
+    valid_for: Object.hasOwn(entry, "valid_for") ? lifetime(entry.valid_for) : 0,
+    assets: texts(entry, "assets"),
+    holes: holesOf(entry),
+    code: textIn(entry, "code"),
+    codes: texts(entry, "codes"),
+    url: textIn(entry, "url"),
+    label: textIn(entry, "label"),
   });
+  const gives = made.assets.length || made.code || made.codes.length || made.url;
+  if (!gives) throw new TypeError(`nothing to give in ${name}`);
+  return made;
+}
+
+function lifetime(value) {
+  if (!Number.isInteger(value) || value < 1 || value > LIFETIME_MAX) throw new TypeError("valid_for");
+  return value;
+}
+
+function texts(entry, key) {
+  const found = Object.hasOwn(entry, key) ? entry[key] : [];
+  if (!Array.isArray(found) || !found.every((one) => one && typeof one === "string")) throw new TypeError(key);
+  return Object.freeze([...found]);
+}
+
+function textIn(entry, key, missing = "") {
+  const found = Object.hasOwn(entry, key) ? entry[key] : missing;
+  if (typeof found !== "string") throw new TypeError(key);
+  return found;
+}
+
+function holesOf(entry) {
+  const found = Object.hasOwn(entry, "holes") ? entry.holes : {};
+  const isObject = found !== null && typeof found === "object" && !Array.isArray(found);
+  if (!isObject || !Object.values(found).every((one) => typeof one === "string")) throw new TypeError("holes");
+  return Object.freeze({ ...found });
 }
 
 /** Where leads go. The values of the `*_env` are names of environment variables. */

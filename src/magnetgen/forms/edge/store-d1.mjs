@@ -9,7 +9,7 @@
 
 import { randomBytes } from "node:crypto";
 
-import { ofLeads } from "./d1-codes.mjs";
+import { claiming, Gone, goneBy, ofLeads } from "./d1-codes.mjs";
 import * as outbox from "./d1-outbox.mjs";
 import * as rows from "./d1-rows.mjs";
 import { asking, WAITING } from "./d1-snapshot.mjs";
@@ -26,6 +26,7 @@ const WAIT_MAX_MS = 500;
 export class D1Store {
   promises = Object.freeze({ unique: true, counters: true, transactions: true, codes: true });
   #db;
+  #gone = new Gone();
 
   constructor(db) {
     this.#db = db;
@@ -38,7 +39,7 @@ export class D1Store {
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
       const [found, changes] = await this.#decided(load, decide);
       const writes = rows.writing(changes);
-      if (!writes.length || (await this.#commit(found, writes, () => (lost += 1)))) return changes.answer ?? null;
+      if (await this.#written(found, writes, changes, () => (lost += 1))) return changes.answer ?? null;
       if (lost === CALLS) throw new StoreUnavailable("D1 does not answer");
       await pause(attempt);
     }
@@ -62,17 +63,30 @@ export class D1Store {
     return found(await this.#ask(statements));
   }
 
-  /** Write it → whether it stands; if not, nothing was written. `lose` is told of an answer that did not come. */
+  /** Write it, and its claim → whether it stands. */
+  async #written(found, writes, { claim, now }, lose) {
+    if (!claim) return !writes.length || Boolean(await this.#commit(found, writes, lose));
+    const start = this.#gone.of(claim);
+    const claims = claiming(claim, now ?? 0, start);
+    if (!writes.length && !claims.length) return true;
+    const answers = await this.#commit(found, [...writes, ...claims], lose);
+    if (claims.length && answers?.length) this.#gone.learn(claim, goneBy(claim, start, answers.slice(-claims.length)));
+    return Boolean(answers);
+  }
+
+  /**
+   * Write it → the answers, which are none where they were lost; null where nothing was written. `lose` is told of an
+   * answer that did not come.
+   */
   async #commit(found, writes, lose) {
     const id = randomBytes(16).toString("hex");
     try {
-      await this.#batch([found.guard(id), ...writes]);
-      return true;
+      return await this.#batch([found.guard(id), ...writes]);
     } catch (exc) {
-      if (isGuard(exc)) return false;
+      if (isGuard(exc)) return null;
       if (isRefused(exc)) throw new StoreUnavailable(why(exc));
       lose();
-      return this.#stands(id);
+      return (await this.#stands(id)) ? [] : null;
     }
   }
 
@@ -190,6 +204,7 @@ export class D1Store {
 
   async clear() {
     await this.#ask(rows.clearing());
+    this.#gone.forget();
   }
 
   async close() {}

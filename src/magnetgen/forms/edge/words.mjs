@@ -42,7 +42,9 @@ export const PLAIN = Object.freeze({
   unsubscribed: "<h1>You are unsubscribed</h1>",
   expired: "<h1>This link has expired</h1><form method=post><button>{{button}}</button></form>",
   code: "<h1>Your code</h1><p><code>{{code}}</code></p>{{link}}",
-  soldout: "<h1>All codes have been given out</h1><p>There were only so many, and the last one is gone.</p>",
+  soldout:
+    "<h1>No code for you at the moment</h1><p>More may be added: if one is free when you ask again, a mail brings it." +
+    "</p><form method=post><button>{{button}}</button></form>",
 });
 
 export const FRAME =
@@ -54,5 +56,6 @@ export const BUTTONS = Object.freeze({
   confirm_download: "Confirm and download",
   unsubscribe: "Unsubscribe",
   expired: "Send me a fresh link",
+  soldout: "Ask again",
   link: "Continue",
 });

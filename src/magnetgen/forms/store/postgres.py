@@ -20,7 +20,7 @@ from psycopg import errors
 from magnetgen.forms import failpoint, log
 from magnetgen.forms.records import Count, Decide, Delivery, Load
 from magnetgen.forms.site import SiteFault
-from magnetgen.forms.store import StoreUnavailable, outbox_sql, postgres_locks, rows, schema
+from magnetgen.forms.store import StoreUnavailable, codes, outbox_sql, postgres_locks, rows, schema
 from magnetgen.forms.store.connection import Connection
 from magnetgen.forms.store.postgres_link import Link, parse
 from magnetgen.forms.store.sql import TRIES, SqlStore, T, lease_owner
@@ -51,6 +51,7 @@ class PostgresStore(SqlStore):
 
     def __init__(self, url: str) -> None:
         """Raises SiteFault where the database cannot be used, without a word of the address."""
+        super().__init__()
         self._conninfo = parse(url)
         self._local = threading.local()
         self._links: set[Link] = set()
@@ -166,6 +167,7 @@ class PostgresStore(SqlStore):
         return False
 
     def submit(self, load: Load, decide: Decide) -> Future[Any]:
+        look = codes.Look(self._gone)
         alone = 0 < load.count_max <= self._crowd
 
         def work(connection: Connection) -> Any:
@@ -176,12 +178,12 @@ class PostgresStore(SqlStore):
                 alone = True
                 raise _Alone
             changes = decide(found)
-            if changes.claim:
+            if changes.claim and not self._gone.is_all(changes.claim):
                 postgres_locks.hold_codes(connection, changes.claim.magnet)
-            rows.write(connection, changes)
+            rows.write(connection, changes, look)
             return changes.answer
 
-        return self._queue(work)
+        return self._looking(look, work)
 
     def lease(
         self, now: int, seconds: int, limit: int, skip: Collection[str], probe: Collection[str]
@@ -246,7 +248,10 @@ def _create(link: Link) -> None:
     link.execute("SELECT pg_advisory_xact_lock(?)", (postgres_locks.number(postgres_locks.SCHEMA),))
     if link.execute("SELECT to_regclass('magnetgen.version')").fetchone()[0]:
         row = link.execute("SELECT version FROM version").fetchone()
-        if schema.check(row[0] if row else 0):
+        version = row[0] if row else 0
+        schema.check(version)
+        latest = link.execute("SELECT to_regclass(?)", (f"magnetgen.{schema.LATEST}",)).fetchone()[0]
+        if version == schema.VERSION and latest:
             return
     if link.execute("SELECT current_setting('server_encoding')").fetchone()[0] != "UTF8":
         raise SiteFault("MAGNETGEN_STORE: the database's encoding is to be UTF8, so that every name can be kept")

@@ -32,10 +32,10 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def decide(connection: Connection, load: Load, decision: Decide) -> Any:
+def decide(connection: Connection, load: Load, decision: Decide, look: codes.Look) -> Any:
     """Load, decide, write. The caller holds the transaction."""
     changes = decision(snapshot(connection, load))
-    write(connection, changes)
+    write(connection, changes, look)
     return changes.answer
 
 
@@ -131,7 +131,7 @@ def _suppressed(connection: Connection, key: str) -> str:
     return _one(connection, "SELECT reason FROM suppression WHERE email_key=?", key) or ""
 
 
-def write(connection: Connection, changes: Changes) -> None:
+def write(connection: Connection, changes: Changes, look: codes.Look) -> None:
     for lead in changes.leads:
         connection.execute(_LEAD, _lead_values(lead))
     for sent in changes.submissions:
@@ -145,7 +145,7 @@ def write(connection: Connection, changes: Changes) -> None:
     for delivery in changes.outbox:
         outbox_sql.insert(connection, delivery)
     if changes.claim:
-        codes.hand_out(connection, changes.claim, changes.now)
+        codes.hand_out(connection, changes.claim, changes.now, look)
     if changes.release:
         connection.execute("DELETE FROM suppression WHERE email_key=?", (changes.release,))
     if changes.suppress[0]:
@@ -163,7 +163,6 @@ def _erase(connection: Connection, key: str) -> None:
     connection.execute(f"{scrub} WHERE kind<>'lead.erased' AND lead_id IN {mine}", (key,))
     held = "(SELECT id FROM submission WHERE lead_id IS NULL AND email_key=?)"
     connection.execute(f"{scrub} WHERE kind<>'lead.erased' AND cause IN {held}", (key,))
-    codes.forget(connection, key)
     connection.execute(f"DELETE FROM submission WHERE lead_id IN {mine} OR email_key=?", (key, key))
     connection.execute("DELETE FROM lead WHERE email_key=?", (key,))
 

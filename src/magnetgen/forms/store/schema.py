@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from magnetgen.forms.site import SiteFault
 from magnetgen.forms.store.connection import Connection
 
-VERSION = 2
-"""1: the tables; 2: those of codes."""
+VERSION = 1
+"""Rises when older code would go wrong on the tables. What it can leave alone is added without a new one, so that a
+deploy can be undone."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS lead(
@@ -46,11 +47,14 @@ CREATE TABLE IF NOT EXISTS suppression(email_key TEXT PRIMARY KEY, reason TEXT N
 CREATE TABLE IF NOT EXISTS disabled(dest TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS probe(id INTEGER PRIMARY KEY CHECK(id = 1), at INTEGER NOT NULL);
 """
+LATEST = "code"
+"""The table that was added last: a store that has it has all of them."""
 _CODES = """
 CREATE TABLE IF NOT EXISTS code(
-  magnet TEXT NOT NULL, code TEXT NOT NULL, lead_id TEXT REFERENCES lead(id), at INTEGER NOT NULL,
+  magnet TEXT NOT NULL, code TEXT NOT NULL, lead_id TEXT REFERENCES lead(id) ON DELETE SET NULL, at INTEGER NOT NULL,
   PRIMARY KEY(magnet, code), UNIQUE(lead_id, magnet)) WITHOUT ROWID;
 """
+"""Erasing a lead keeps the row, and nobody knows by it who had the code: not even if code erases that knows no codes."""
 RATE = (
     "CREATE TABLE IF NOT EXISTS rate(bucket TEXT, key TEXT, n INTEGER NOT NULL, ends_at INTEGER NOT NULL, "
     "PRIMARY KEY(bucket, key)) WITHOUT ROWID"
@@ -94,13 +98,12 @@ def migrations() -> dict[str, tuple[str, ...]]:
     return {name: tuple(" ".join(text.rstrip(";").split()) for text in texts) for name, texts in made.items()}
 
 
-def check(version: int) -> bool:
-    """Whether all tables are there; what an older version lacks is made. A newer magnetgen's are refused, not guessed at."""
+def check(version: int) -> None:
+    """A newer magnetgen's tables are refused, not guessed at."""
     if version > VERSION:
         raise SiteFault(
             f"the store has version {version}, and this magnetgen knows versions up to {VERSION}: install the newer one"
         )
-    return version == VERSION
 
 
 def write_probe(connection: Connection, now: int) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from magnetgen.forms.records import Decide, Delivery, Lead, LeadQuery, Load, Submission, SubmissionQuery
 from magnetgen.forms.store import StoreUnavailable, codes, outbox_sql, rows, schema
+from magnetgen.forms.store.codes import Gone, Look
 from magnetgen.forms.store.connection import Connection
 
 QUARANTINE_MS = 30 * 86_400_000
@@ -22,6 +23,9 @@ T = TypeVar("T")
 
 class SqlStore(ABC):
     """See `Store`. A database of its own adds how work gets its transaction, how it counts, and how it leases."""
+
+    def __init__(self) -> None:
+        self._gone = Gone()
 
     @abstractmethod
     def _queue(self, work: Callable[[Connection], T]) -> Future[T]:
@@ -63,7 +67,14 @@ class SqlStore(ABC):
     # Writing
 
     def submit(self, load: Load, decide: Decide) -> Future[Any]:
-        return self._queue(lambda connection: rows.decide(connection, load, decide))
+        look = Look(self._gone)
+        return self._looking(look, lambda connection: rows.decide(connection, load, decide, look))
+
+    def _looking(self, look: Look, work: Callable[[Connection], T]) -> Future[T]:
+        """Do work; what it saw counts before anybody hears of it."""
+        decision = self._queue(work)
+        decision.add_done_callback(look.settle)
+        return decision
 
     def finish(self, id: str, now: int, code: str) -> None:
         self._do(lambda connection: outbox_sql.finish(connection, id, code))
@@ -93,6 +104,7 @@ class SqlStore(ABC):
 
     def clear(self) -> None:
         self._do(schema.clear)
+        self._gone.forget()
 
 
 def lease_owner() -> str:

@@ -55,6 +55,7 @@ class SqliteStore(SqlStore):
     counts_at_once = True
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         make_private(path)
@@ -197,7 +198,10 @@ def make_private(path: Path) -> None:
 def _create(connection: sqlite3.Connection, journal: str) -> None:
     """Make what is missing."""
     connection.execute(f"PRAGMA journal_mode={journal}")
-    if schema.check(connection.execute("PRAGMA user_version").fetchone()[0]):
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    schema.check(version)
+    latest = connection.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (schema.LATEST,))
+    if version == schema.VERSION and latest.fetchone():
         return
     connection.execute("BEGIN IMMEDIATE")
     for statement in schema.for_sqlite():
