@@ -50,7 +50,8 @@ LONGEST = (
     "edge/test_parity.py", "browser/test_client_scripts.py", "unit/test_leads_export.py", "edge/test_blobs.py",
     "fault/test_determinism.py", "unit/test_cli.py", "preview/test_in_browser.py", "edge/test_d1.py",
     "deploy/test_hosts.py", "edge/test_vectors.py", "browser/test_challenge.py", "unit/test_targets_lambda.py",
-    "validators/test_html.py",
+    "validators/test_html.py", "magnets/test_epub.py", "magnets/test_funnel.py", "magnets/test_typeset.py",
+    "forms/test_codes.py", "edge/test_codes.py", "preview/test_magnets_in_browser.py",
 )  # fmt: skip
 """Files that take long, the longest first: begun last, one of them would keep one process busy after all the others."""
 
