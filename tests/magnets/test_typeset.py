@@ -165,6 +165,57 @@ def test_pictures_of_many_formats_are_set(tmp_path: Path, name: str) -> None:
     assert "1" in poppler(tmp_path, made.pdf, "pdfimages", "-list")
 
 
+IN_A_LINE = {
+    "paragraph": "<p>hi {img} more</p>",
+    "end of a paragraph": "<p>hi<br>{img}</p>",
+    "styles": "<p>hi <strong>a <em>b {img} c</em></strong> d</p>",
+    "link": '<p>hi <a href="https://x.example">a {img} b</a> and <a href="#second">c {img2} d</a></p><p id="second">e</p>',
+    "list": "<ul><li>hi {img} more<ul><li>{img2} inner</li></ul></li></ul>",
+    "loose list": "<ol><li><p>hi {img} more</p><p>b</p></li></ol>",
+    "tasks": '<ul><li class="task"><label><input type="checkbox"> hi {img} more</label></li></ul>',
+    "cell": "<table><tr><th>A {img}</th><th>B</th></tr><tr><td>hi {img2} more</td><td>b</td></tr></table>",
+    "quote": "<blockquote><p>hi {img} more</p></blockquote>",
+    "callout": '<blockquote class="callout tip"><p class="callout-title">T {img}</p><p>hi {img2} more</p></blockquote>',
+    "heading": "<h2>A {img} heading</h2><p>b</p><blockquote><h3>c {img2}</h3></blockquote>",
+    "caption": "<figure>{img}<figcaption>hi {img2} more</figcaption></figure>",
+    "definition": "<dl><dt>T {img}</dt><dd>hi {img2} more</dd></dl>",
+    "summary": "<details><summary>hi {img}</summary><p>more</p></details>",
+    "note": '<p>a<sup class="footnote-reference"><a href="#n">1</a></sup></p>'
+    '<div class="footnotes"><ol><li id="n"><p>hi {img} more</p></li></ol></div>',
+    "loose words": "hi {img} more",
+}
+
+
+@pytest.mark.parametrize("size", [(16, 16), (400, 300), (200, 30), (20, 300)])
+@pytest.mark.parametrize("place", IN_A_LINE)
+def test_a_picture_in_a_line_is_shown_wherever_it_stands(tmp_path: Path, place: str, size: tuple[int, int]) -> None:
+    picture(tmp_path / "a.png", size)
+    picture(tmp_path / "b.png", (size[0] + 1, size[1]))
+    text = IN_A_LINE[place].replace("{img}", '<img src="a.png" alt="First">')
+    text = text.replace("{img2}", '<img src="b.png" alt="Second">')
+    made = pdf(book(("A", text)), tmp_path)
+    assert made.warnings == ()
+    expected = text.count("<img")
+    rows = poppler(tmp_path, made.pdf, "pdfimages", "-list").splitlines()[2:]
+    assert len([row for row in rows if " image " in row]) == expected
+    with opened(made) as found:
+        alts = [str(item.Alt) for item in found.objects if isinstance(item, pikepdf.Dictionary) and "/Alt" in item]
+    assert {"First", "Second"} & set(alts) == {"First", "Second"} if expected == 2 else "First" in alts
+
+
+def test_a_small_picture_stands_in_its_line_and_a_large_one_parts_it(tmp_path: Path) -> None:
+    (tmp_path / "small.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24"/></svg>'
+    )
+    picture(tmp_path / "small.png", (24, 24))
+    picture(tmp_path / "large.png", (800, 600))
+    for name, together in (("small.png", True), ("small.svg", True), ("large.png", False)):
+        made = set_text(tmp_path, f"before ![x]({name}) after\n", toc=False)
+        lines = [line.split() for line in read(tmp_path, made, "-f", "2", "-layout").splitlines()]
+        assert (["before", "after"] in lines) == together, name
+        assert together or (["before"] in lines and ["after"] in lines)
+
+
 def test_svg_and_transparent_pictures_are_set(tmp_path: Path) -> None:
     (tmp_path / "a.svg").write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 9"><rect width="4" height="9"/></svg>'
