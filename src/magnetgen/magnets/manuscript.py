@@ -192,15 +192,22 @@ def _levels(body: list[Item], out: Manuscript) -> None:
 
 
 def _anchors(body: list[Item]) -> set[str]:
-    """The ids that something can lead to. A second element of one id loses it."""
+    """The ids that something can lead to. A second element of one id loses it; a second note of one, as two chapters may have,
+    gets one of its own.
+    """
     names: set[str] = set()
+    notes: dict[str, str] = {}
     for node in _all(body):
         name = node.get("id")
-        if name and node["t"] != "again":
-            if name in names or name.startswith("mg-"):
-                node["id"] = ""
-            else:
-                names.add(name)
+        if name and node["t"] == "again":
+            node["id"] = notes.get(name, name)
+        elif name and node["t"] == "note":
+            node["id"] = notes[name] = f"mg-note-{len(names)}" if name in names or name.startswith("mg-") else name
+            names.add(node["id"])
+        elif name and (name in names or name.startswith("mg-")):
+            node["id"] = ""
+        elif name:
+            names.add(name)
     return names
 
 
