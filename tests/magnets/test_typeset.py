@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from PIL import Image
 
+from magnetgen.magnets import typeset
 from magnetgen.magnets.book import Book, Ending
 from magnetgen.magnets.typeset import Faces, Typeset, TypesetError, card, pdf, pictures
 from tests.conftest import ROOT
@@ -130,6 +131,13 @@ def test_a_note_stands_at_the_foot_of_its_page(tmp_path: Path) -> None:
     page = read(tmp_path, made, "-f", "2", "-l", "2")
     assert page.index("Its text") < page.index("The note.") < page.rindex("2")
     assert "Note" in poppler(tmp_path, made.pdf, "pdfinfo", "-struct")
+
+
+def test_two_chapters_may_use_the_same_names_for_their_notes(tmp_path: Path) -> None:
+    chapters = [(name, html(f"Words[^n] and more[^n].\n\n[^n]: Note of {name}.\n")) for name in ("One", "Two")]
+    made = pdf(book(*chapters, toc=False), tmp_path)
+    for page, name in ((2, "One"), (3, "Two")):
+        assert f"Note of {name}." in read(tmp_path, made, "-f", str(page), "-l", str(page))
 
 
 def test_boxes_of_a_checklist_are_drawn_and_say_how_they_stand(tmp_path: Path) -> None:
@@ -325,6 +333,33 @@ def test_covers_are_pictures_of_the_first_page(tmp_path: Path, kind: str, paper:
     found = Image.open(io.BytesIO(cover)).convert("RGB")
     assert abs(found.width - 320) <= 1 and found.height > found.width
     assert found.getpixel((3, 3)) == (0x0B, 0x6E, 0x4F)
+
+
+@pytest.mark.parametrize(
+    ("kind", "paper", "toc"),
+    [("ebook", "a5", True), ("guide", "letter", True), ("checklist", "a5", True), ("ebook", "a4", False)],
+)
+def test_first_pages_are_drawn_alone_and_look_as_among_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, paper: str, toc: bool
+) -> None:
+    picture(tmp_path / "a.png")
+    words = "Words that go on for a while, until the line turns and the page does, too. " * 9
+    text = f"## Part[^n] ![x](a.png)\n\n{words}[a](https://x.example/a) and [on](#far).\n\n{words}\n\n[^n]: A note.\n\n"
+    chapters = [(f"Chapter {number}", html(text + f"### More\n\n{words * 2}\n")) for number in range(14)]
+    long = book(*chapters, ("Far", '<p id="far">There.</p>'), kind=kind, paper=paper, toc=toc, ending=ENDING)
+    count = pdf(long, tmp_path).pages
+    drawn: list[int] = []
+    whole = typeset._pages
+
+    def counted(*args: Any, **how: Any) -> list[bytes]:
+        made = whole(*args, **how)
+        drawn.append(len(made))
+        return made
+
+    monkeypatch.setattr(typeset, "_pages", counted)
+    every = pictures(long, tmp_path, range(1, count + 1), 200)
+    assert len(every) == count and pictures(long, tmp_path, range(2, 6), 200) == every[1:5]
+    assert drawn[0] == count and 5 <= drawn[1] <= count - 3
 
 
 def test_a_card_has_the_size_of_cards(tmp_path: Path) -> None:
