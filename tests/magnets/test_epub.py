@@ -192,6 +192,22 @@ def test_a_text_without_a_title_is_cut_at_its_headings(rich: Read) -> None:
     assert "Words before the first heading" in rich.text("chapter-1.xhtml")
 
 
+@pytest.mark.parametrize("before", ["", "\n", "<p> </p>", "<!-- a --><script>b</script>", '<p id="early"></p>', "<hr>"])
+def test_no_file_is_empty_where_a_text_begins_with_a_heading(root: Path, before: str) -> None:
+    html = f'{before}<h2 id="a">A</h2><p>Words.</p><h2 id="b">B</h2><p><a href="#c0">Back</a></p>'
+    read = Read(epub(books.book(Chapter("c0", "", html)), root, None))
+    assert ["".join(read.find(name, "//h:h1//text()")) for name in read.chapters()] == ["A", "B"]
+    assert read.find("nav.xhtml", "//h:a[@epub:type='bodymatter']/@href") == ["chapter-1.xhtml"]
+    assert "Words." in read.text("chapter-1.xhtml")
+    assert read.find("chapter-2.xhtml", "//h:a/@href") == ["chapter-1.xhtml#c0"]
+
+
+def test_a_picture_before_the_first_heading_has_a_file(root: Path) -> None:
+    html = '<p><img src="media/red.png" alt="A red square"></p><h2>A</h2><p>Words.</p>'
+    read = Read(epub(books.book(Chapter("c0", "", html)), root, None))
+    assert read.find("chapter-1.xhtml", "//h:img/@alt") == ["A red square"] and len(read.chapters()) == 2
+
+
 def test_the_contents_have_all_headings_one_below_the_other(rich: Read) -> None:
     def lines(item: Any) -> Any:
         below = [lines(li) for li in item.findall(f"{XHTML}ol/{XHTML}li")]

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from PIL import Image
 
+from magnetgen.magnets import typeset
 from magnetgen.magnets.book import Book, Ending
 from magnetgen.magnets.typeset import Faces, Typeset, TypesetError, card, pdf, pictures
 from tests.conftest import ROOT
@@ -132,6 +133,13 @@ def test_a_note_stands_at_the_foot_of_its_page(tmp_path: Path) -> None:
     assert "Note" in poppler(tmp_path, made.pdf, "pdfinfo", "-struct")
 
 
+def test_two_chapters_may_use_the_same_names_for_their_notes(tmp_path: Path) -> None:
+    chapters = [(name, html(f"Words[^n] and more[^n].\n\n[^n]: Note of {name}.\n")) for name in ("One", "Two")]
+    made = pdf(book(*chapters, toc=False), tmp_path)
+    for page, name in ((2, "One"), (3, "Two")):
+        assert f"Note of {name}." in read(tmp_path, made, "-f", str(page), "-l", str(page))
+
+
 def test_boxes_of_a_checklist_are_drawn_and_say_how_they_stand(tmp_path: Path) -> None:
     made = set_text(
         tmp_path, "- [x] a\n- [ ] b\n", kind="checklist", words={"book_done": "erledigt", "book_open": "offen"}
@@ -163,6 +171,57 @@ def test_pictures_of_many_formats_are_set(tmp_path: Path, name: str) -> None:
     picture(tmp_path / "media" / name)
     made = set_text(tmp_path, f"![A picture](media/{name})\n")
     assert "1" in poppler(tmp_path, made.pdf, "pdfimages", "-list")
+
+
+IN_A_LINE = {
+    "paragraph": "<p>hi {img} more</p>",
+    "end of a paragraph": "<p>hi<br>{img}</p>",
+    "styles": "<p>hi <strong>a <em>b {img} c</em></strong> d</p>",
+    "link": '<p>hi <a href="https://x.example">a {img} b</a> and <a href="#second">c {img2} d</a></p><p id="second">e</p>',
+    "list": "<ul><li>hi {img} more<ul><li>{img2} inner</li></ul></li></ul>",
+    "loose list": "<ol><li><p>hi {img} more</p><p>b</p></li></ol>",
+    "tasks": '<ul><li class="task"><label><input type="checkbox"> hi {img} more</label></li></ul>',
+    "cell": "<table><tr><th>A {img}</th><th>B</th></tr><tr><td>hi {img2} more</td><td>b</td></tr></table>",
+    "quote": "<blockquote><p>hi {img} more</p></blockquote>",
+    "callout": '<blockquote class="callout tip"><p class="callout-title">T {img}</p><p>hi {img2} more</p></blockquote>',
+    "heading": "<h2>A {img} heading</h2><p>b</p><blockquote><h3>c {img2}</h3></blockquote>",
+    "caption": "<figure>{img}<figcaption>hi {img2} more</figcaption></figure>",
+    "definition": "<dl><dt>T {img}</dt><dd>hi {img2} more</dd></dl>",
+    "summary": "<details><summary>hi {img}</summary><p>more</p></details>",
+    "note": '<p>a<sup class="footnote-reference"><a href="#n">1</a></sup></p>'
+    '<div class="footnotes"><ol><li id="n"><p>hi {img} more</p></li></ol></div>',
+    "loose words": "hi {img} more",
+}
+
+
+@pytest.mark.parametrize("size", [(16, 16), (400, 300), (200, 30), (20, 300)])
+@pytest.mark.parametrize("place", IN_A_LINE)
+def test_a_picture_in_a_line_is_shown_wherever_it_stands(tmp_path: Path, place: str, size: tuple[int, int]) -> None:
+    picture(tmp_path / "a.png", size)
+    picture(tmp_path / "b.png", (size[0] + 1, size[1]))
+    text = IN_A_LINE[place].replace("{img}", '<img src="a.png" alt="First">')
+    text = text.replace("{img2}", '<img src="b.png" alt="Second">')
+    made = pdf(book(("A", text)), tmp_path)
+    assert made.warnings == ()
+    expected = text.count("<img")
+    rows = poppler(tmp_path, made.pdf, "pdfimages", "-list").splitlines()[2:]
+    assert len([row for row in rows if " image " in row]) == expected
+    with opened(made) as found:
+        alts = [str(item.Alt) for item in found.objects if isinstance(item, pikepdf.Dictionary) and "/Alt" in item]
+    assert {"First", "Second"} & set(alts) == {"First", "Second"} if expected == 2 else "First" in alts
+
+
+def test_a_small_picture_stands_in_its_line_and_a_large_one_parts_it(tmp_path: Path) -> None:
+    (tmp_path / "small.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24"/></svg>'
+    )
+    picture(tmp_path / "small.png", (24, 24))
+    picture(tmp_path / "large.png", (800, 600))
+    for name, together in (("small.png", True), ("small.svg", True), ("large.png", False)):
+        made = set_text(tmp_path, f"before ![x]({name}) after\n", toc=False)
+        lines = [line.split() for line in read(tmp_path, made, "-f", "2", "-layout").splitlines()]
+        assert (["before", "after"] in lines) == together, name
+        assert together or (["before"] in lines and ["after"] in lines)
 
 
 def test_svg_and_transparent_pictures_are_set(tmp_path: Path) -> None:
@@ -274,6 +333,33 @@ def test_covers_are_pictures_of_the_first_page(tmp_path: Path, kind: str, paper:
     found = Image.open(io.BytesIO(cover)).convert("RGB")
     assert abs(found.width - 320) <= 1 and found.height > found.width
     assert found.getpixel((3, 3)) == (0x0B, 0x6E, 0x4F)
+
+
+@pytest.mark.parametrize(
+    ("kind", "paper", "toc"),
+    [("ebook", "a5", True), ("guide", "letter", True), ("checklist", "a5", True), ("ebook", "a4", False)],
+)
+def test_first_pages_are_drawn_alone_and_look_as_among_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, paper: str, toc: bool
+) -> None:
+    picture(tmp_path / "a.png")
+    words = "Words that go on for a while, until the line turns and the page does, too. " * 9
+    text = f"## Part[^n] ![x](a.png)\n\n{words}[a](https://x.example/a) and [on](#far).\n\n{words}\n\n[^n]: A note.\n\n"
+    chapters = [(f"Chapter {number}", html(text + f"### More\n\n{words * 2}\n")) for number in range(14)]
+    long = book(*chapters, ("Far", '<p id="far">There.</p>'), kind=kind, paper=paper, toc=toc, ending=ENDING)
+    count = pdf(long, tmp_path).pages
+    drawn: list[int] = []
+    whole = typeset._pages
+
+    def counted(*args: Any, **how: Any) -> list[bytes]:
+        made = whole(*args, **how)
+        drawn.append(len(made))
+        return made
+
+    monkeypatch.setattr(typeset, "_pages", counted)
+    every = pictures(long, tmp_path, range(1, count + 1), 200)
+    assert len(every) == count and pictures(long, tmp_path, range(2, 6), 200) == every[1:5]
+    assert drawn[0] == count and 5 <= drawn[1] <= count - 3
 
 
 def test_a_card_has_the_size_of_cards(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ DEEPEST = 3
 """Headings below h3 are not in the table of contents."""
 
 _TEMPLATES = Path(__file__).parent / "epub_templates"
+_TAG = re.compile(r"<[^>]*>")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _COLOR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -184,15 +185,22 @@ def _texts(book: Book, pictures: Pictures) -> list[Text]:
 
 
 def _parts(chapter: Chapter, nodes: list[Node]) -> Iterator[Part]:
-    """The chapter, or one part for each of its h2 if it has no title; what stands before the first is one, too."""
+    """The chapter, or one part for each of its h2 if it has no title; words before the first are one, too."""
     if chapter.title.strip():
         yield Part(clean(chapter.title), chapter.id, nodes, 0)
         return
     cuts = [at for at, node in enumerate(nodes) if node.tag == "h2"]
+    if cuts and not _says(nodes[: cuts[0]]):
+        cuts = cuts[1:]  # an empty page would be the first that readers see
     for start, end in zip([0, *cuts], [*cuts, len(nodes)], strict=True):
         piece = nodes[start:end]
-        if start in cuts or any(n.is_element_node or (n.text_content or "").strip() for n in piece):
+        if any(n.is_element_node or (n.text_content or "").strip() for n in piece):
             yield Part("", chapter.id if start == 0 else "", piece, -1)
+
+
+def _says(nodes: list[Node]) -> bool:
+    """Whether there are words or pictures in what is written of these nodes."""
+    return bool(_TAG.sub("", Writer(lambda *_: "picture").nodes(nodes)).strip())
 
 
 def _text(writer: Writer, part: Part, name: str, book: Book) -> Text:

@@ -12,7 +12,7 @@ from typing import Any
 
 from magnetgen.colors import inks
 from magnetgen.magnets.book import Book
-from magnetgen.magnets.figures import Figure, figure
+from magnetgen.magnets.figures import Figure, figure, settle
 from magnetgen.magnets.nodes import Item, Node, clean, parts, plain, read
 
 WORDS = {
@@ -25,6 +25,8 @@ WORDS = {
 """What the typesetter says itself, where the theme has no other words."""
 PAPERS = {"a5": (148.0, 210.0), "a4": (210.0, 297.0), "letter": (215.9, 279.4)}
 """Millimetres."""
+MEASURE = 0.67
+"""A line's share of a page's width, at the least."""
 COVER_SLACK = 0.08
 """How far a picture's proportions may be from the page's, and still be the whole cover."""
 TOC_LINES = (33, 44)
@@ -75,8 +77,6 @@ def manuscript(book: Book, root: Path, cover_only: bool = False) -> Manuscript:
         **_front(book),
         "width": width,
         "height": height,
-        "body": body,
-        "links": _printed_links(body),
         "toc_depth": 2 if _contents_lines(out.headings) <= TOC_LINES[height > 250] else 1,
         "cover": None,
     }
@@ -88,6 +88,8 @@ def manuscript(book: Book, root: Path, cover_only: bool = False) -> Manuscript:
             _place(node, root, width / 25.4, files, out)
         elif node["t"] == "table":
             _measure(node)
+    body = settle(body, width / 25.4 * 72 * MEASURE)
+    out.data |= {"body": body, "links": _printed_links(body)}
     _breakable(body, 0)
     return out
 
@@ -190,15 +192,22 @@ def _levels(body: list[Item], out: Manuscript) -> None:
 
 
 def _anchors(body: list[Item]) -> set[str]:
-    """The ids that something can lead to. A second element of one id loses it."""
+    """The ids that something can lead to. A second element of one id loses it; a second note of one, as two chapters may have,
+    gets one of its own.
+    """
     names: set[str] = set()
+    notes: dict[str, str] = {}
     for node in _all(body):
         name = node.get("id")
-        if name and node["t"] != "again":
-            if name in names or name.startswith("mg-"):
-                node["id"] = ""
-            else:
-                names.add(name)
+        if name and node["t"] == "again":
+            node["id"] = notes.get(name, name)
+        elif name and node["t"] == "note":
+            node["id"] = notes[name] = f"mg-note-{len(names)}" if name in names or name.startswith("mg-") else name
+            names.add(node["id"])
+        elif name and (name in names or name.startswith("mg-")):
+            node["id"] = ""
+        elif name:
+            names.add(name)
     return names
 
 
@@ -272,6 +281,7 @@ def _place(node: Node, root: Path, inches: float, files: dict[str, str], out: Ma
     known = out.figures[node["file"]]
     # A pixel of a screen is 0.75 points. Pictures without a width of their own fill the measure if they nearly do.
     node["points"] = 0.75 * (node["width"] or known.width)
+    node["wide"], node["high"] = known.size(node["width"])
 
 
 def _measure(table: Node) -> None:

@@ -40,6 +40,10 @@ _STYLES = {
     "strike": "del", "strong": "strong", "sub": "sub", "sup": "sup", "var": "em",
     **dict.fromkeys(("code", "kbd", "samp", "tt"), "code"),
 }  # fmt: skip
+INLINES = frozenset((
+    "a", "again", "br", "code", "del", "em", "id", "img", "mark", "note", "small", "strong", "sub", "sup",
+))  # fmt: skip
+"""What stands in a line of text. Of these an id and an img may be blocks, too."""
 _LINES = {"a", "em", "strong", "del", "mark", "sup", "sub", "small"}
 _BLOCKS = {
     "address", "article", "aside", "blockquote", "center", "dd", "details", "dir", "div", "dl", "dt", "figcaption", "figure",
@@ -153,7 +157,7 @@ class _Reader:
 
     def _paragraph(self, line: list[Item], out: list[Item]) -> None:
         """A line of text as a paragraph; pictures that stand alone in it are blocks."""
-        line = _trimmed(line)
+        line = trimmed(line)
         self.after_space = True
         if not line:
             return
@@ -210,7 +214,7 @@ class _Reader:
         self.after_space = True
         line = [item for child in _children(node) for item in self.inline(child, 0, tags + 1)]
         self.after_space = True
-        return _trimmed(line)
+        return trimmed(line)
 
     def _actions(self, node: LexborNode, tags: int) -> list[Item]:
         out: list[Item] = []
@@ -459,7 +463,7 @@ def _tight(blocks: list[Item]) -> list[Item]:
     ]  # fmt: skip
 
 
-def _trimmed(line: list[Item]) -> list[Item]:
+def trimmed(line: list[Item]) -> list[Item]:
     """A line without spaces and breaks at its ends."""
     while line and isinstance(line[0], dict) and line[0]["t"] == "br":
         line = line[1:]
@@ -473,7 +477,7 @@ def _trimmed(line: list[Item]) -> list[Item]:
                 return [*line[:-1], rest]
         elif last["t"] != "br":
             if last["t"] in ("em", "strong", "del", "mark", "small", "a") and last["c"]:
-                inside = _trimmed(last["c"])
+                inside = trimmed(last["c"])
                 return [*line[:-1], {**last, "c": inside}] if inside else line[:-1]
             return line
         line = line[:-1]

@@ -60,7 +60,7 @@ def pdf(book: Book, root: Path, faces: Faces = Faces()) -> Typeset:
     """The book as PDF: the same bytes for the same book. root: the site's folder. Raises TypesetError."""
     with _prepared(book, root, faces) as (compiler, text):
         made, warned = _readable(compiler, text)
-        pages = int(json.loads(compiler.query("<mg-pages>", field="value", one=True)))
+        pages = int(_places(compiler)["count"])
         return Typeset(made[0], pages, tuple(text.headings), tuple(dict.fromkeys((*text.warnings, *warned))))
 
 
@@ -70,6 +70,8 @@ def pictures(book: Book, root: Path, pages: Sequence[int], width: int, faces: Fa
     """
     only = all(page == 1 for page in pages)
     with _prepared(book, root, faces, cover_only=only) as (compiler, text):
+        if not only:
+            _shorten(compiler, text, max(pages))
         made = _pages(compiler, text, width, cover=only)
     return [made[page - 1] for page in pages if 1 <= page <= len(made)]
 
@@ -83,6 +85,39 @@ def card(book: Book, root: Path, faces: Faces = Faces()) -> bytes:
         inputs = {"data": "book.json", "cover": "cover-page.png"}
         made, _ = _compiled(compiler, text, inputs, input=folder / "card.typ", format="png", ppi=72.0)
         return made[0]
+
+
+def _places(compiler: Compiler) -> dict[str, Any]:
+    """count: of pages. headings: the page of each that is in the contents."""
+    found: dict[str, Any] = json.loads(compiler.query("<mg-pages>", field="value", one=True))
+    return found
+
+
+def _shorten(compiler: Compiler, text: Manuscript, last: int) -> None:
+    """Leave out the chapters and sections that begin well after a page: the typesetter draws all pages or none, and drawing
+    takes longer than setting. The contents still name everything.
+    """
+    from typst import TypstError
+
+    try:
+        pages = _places(compiler)["headings"]
+    except TypstError as exc:
+        raise TypesetError(_culprit(text) or _sentence(exc)) from None
+    body = text.data["body"]
+    headings = [at for at, node in enumerate(body) if isinstance(node, dict) and node["t"] == "h"]
+    cut = next((at for at, page in zip(headings, pages, strict=False) if page > last + 1), None)
+    if cut is None:
+        return
+    named = [(body[at]["l"], body[at]["s"]) for at in headings]
+    if text.data["links"]:
+        named.append((1, text.data["words"]["book_links"]))
+    contents = [
+        {"l": level, "s": said, "page": str(page)}
+        for (level, said), page in zip(named, pages, strict=True)
+        if level <= text.data["toc_depth"]
+    ]
+    text.data |= {"body": body[:cut], "links": [], "ending": None, "contents": contents}
+    _hand_over(text)
 
 
 def _pages(compiler: Compiler, text: Manuscript, width: int, cover: bool) -> list[bytes]:
