@@ -136,6 +136,8 @@ def _type(value: Schema) -> str:
         return f"whole number, {low} to {high}" if low is not None and high is not None else "whole number"
     if kind == "boolean":
         return "true or false"
+    if value.get("pattern", "").startswith(r"^\d+\s"):
+        return "length of time"
     return "date" if "examples" in value and "pattern" in value else "text" if kind == "string" else "anything"
 
 

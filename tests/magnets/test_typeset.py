@@ -540,3 +540,21 @@ def test_a_theme_may_bring_fonts_and_is_told_of_names_that_are_none(tmp_path: Pa
         pdf(book(*TWO), tmp_path, Faces(text="Nowhere Sans"))
     made = pdf(book(*TWO), tmp_path, Faces(folders=(tmp_path,), text="New Computer Modern"))
     assert "NewCM" in poppler(tmp_path, made.pdf, "pdffonts")
+
+
+@pytest.mark.parametrize("kind", ["ebook", "guide", "checklist", "template"])
+def test_no_word_of_a_cover_or_a_heading_runs_off_the_page(tmp_path: Path, kind: str) -> None:
+    chapters = (("Rechtsschutzversicherungsgesellschaften", html("Worte.\n")), ("Kurz", html("Worte.\n")))
+    made = pdf(book(*chapters, kind=kind, title="Der Dachratgeber", language="de"), tmp_path)
+    boxes = poppler(tmp_path, made.pdf, "pdftotext", "-bbox")
+    width = float(re.findall(r'<page width="([\d.]+)"', boxes)[0])
+    words = re.findall(r'<word [^>]*xMax="([\d.]+)"[^>]*>([^<]*)<', boxes)
+    assert {"Dachratgeber", "Rechtsschutzversicherungsgesellschaften"} <= {word for _, word in words}
+    assert not [word for right, word in words if float(right) > 0.95 * width]
+
+
+def test_the_running_head_names_no_contents(tmp_path: Path) -> None:
+    chapters = (("", html("Words before everything.\n\n## A chapter\n\nIts words.\n")),)
+    made = pdf(book(*chapters, kind="guide", toc=True), tmp_path)
+    (page,) = (text for text in read(tmp_path, made).split("\f") if "Words before everything" in text)
+    assert "Contents" not in page

@@ -79,7 +79,7 @@ def _text(plan: Plan, magnet: Magnet, page: Page, theme: Theme, made: Made | Non
     inside = [Part(line) for line in magnet.inside] or list(written.parts if written else ())
     if inside:
         blocks.append(f"## {escaped(words['magnet_inside'])} {{#inside .features}}")
-        if written and written.tasks > 1:
+        if written and written.tasks > 1 and magnet.kind == "checklist":
             blocks.append(escaped(words["magnet_checks"].replace("{number}", str(written.tasks))))
         blocks.append("\n".join(_item(part) for part in inside[:MOST_PARTS]))
     if made and made.shown and made.shown.inside:
