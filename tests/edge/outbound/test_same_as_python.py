@@ -86,9 +86,10 @@ def same(name: str, function: Any, cases: list[tuple[Any, ...]]) -> None:
 
 
 def test_addresses() -> None:
+    """Not among them: two addresses, and words behind one, which patch releases of Python read differently."""
     sound = [
         "a@b.c", "<a@b.c>", "Lead Lab <a@b.c>", "Lead  Lab. Inc <a@b.c>", '"q \\" x" <a@b.c>', "a@b.c (Co)", " a@b.c",
-        "X <a@b.c> y", "Ana O'Neil <a@b.c>", "a@b.c, d@e.f", "Jo (x) <a@b.c>", '"Léa, of Lab" <lab@x.co>', "é@ü.de",
+        "Ana O'Neil <a@b.c>", "Jo (x) <a@b.c>", '"Léa, of Lab" <lab@x.co>', "é@ü.de",
         '"a\\\\b" <a@b.c>', '"" <a@b.c>', "Léa 🎈 <a+b%c@x.co>", "a.b.c@d.e.f.g", "A B C <  a@b.c  >", "a@b", "<a@b.c",
     ]  # fmt: skip
     broken = [
