@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -32,20 +32,6 @@ from tests.forms.world import SCRIPT, World
 CODES = tuple(f"CODE-{number:03}" for number in range(500))
 BETA = {"kind": "discount", "title": "Beta", "codes": list(CODES)}
 SITE = document({"beta": form(name="beta", magnet="beta", per_hour=0)}, magnets={"beta": BETA})
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/leads.sqlite3"
-    return str(request.getfixturevalue("postgres_url"))
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    made = open_store(url)
-    yield made
-    made.close()
 
 
 def claim(store: Store, number: int, listed: tuple[str, ...] = ("A", "B"), magnet: str = "beta") -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,21 +15,6 @@ from magnetgen.forms.records import Changes, Count, Decide, Idem, Lead, LeadQuer
 from magnetgen.forms.store import Store, StoreUnavailable, open_store
 from magnetgen.forms.store.sql import QUARANTINE_MS
 from tests.forms.rows import delivery, lead, see, sent, write
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty store's address. PostgreSQL is started for those tests only that run on it."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/leads.sqlite3"
-    return str(request.getfixturevalue("postgres_url"))
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    made = open_store(url)
-    yield made
-    made.close()
 
 
 def test_what_is_written_is_loaded(store: Store) -> None:
