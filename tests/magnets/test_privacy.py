@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 
 import pytest
 
@@ -101,6 +102,20 @@ def test_what_nobody_is_given_any_more_goes_after_a_week(site: Site) -> None:
     assert (site.root / new).is_file() and not (site.root / old).exists()
     stems = {path.name.split(".")[1] for path in (site.root / ".magnetgen/magnets").iterdir()}
     assert stems == {new.split(".")[2]}
+
+
+def test_what_is_given_is_touched_once_a_day_at_most(site: Site) -> None:
+    """Its time tells other builds of the site whether anything has changed."""
+    site.write("content/magnets/guide.md", magnet())
+    site.ok()
+    file = site.root / compiled(site)["assets"]["guide"]["file"]
+    hours_ago = time.time() - 3600
+    os.utime(file, (hours_ago, hours_ago))
+    sweep(site.root)
+    assert file.stat().st_mtime == pytest.approx(hours_ago)
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    sweep(site.root)
+    assert file.stat().st_mtime > hours_ago
 
 
 def test_nothing_goes_where_a_list_cannot_be_read(site: Site) -> None:

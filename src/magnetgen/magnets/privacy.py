@@ -14,7 +14,8 @@ from magnetgen.output import Made, Stage
 from magnetgen.plan import Plan, is_magnet
 
 FOLDER = ".magnetgen/magnets"
-KEPT_SECONDS = 7 * 86_400
+DAY_SECONDS = 86_400
+KEPT_SECONDS = 7 * DAY_SECONDS
 
 
 def leaks(plan: Plan, stage: Stage, made: Iterable[Made]) -> Iterator[Diagnostic]:
@@ -61,7 +62,9 @@ def sweep(root: Path) -> None:
     stems = {tuple(file.rsplit("/", 1)[1].split(".")[:2]) for file in kept if file.startswith(FOLDER + "/")}
     now = time.time()
     for path in (root / FOLDER).glob("*.*.*"):
-        if tuple(path.name.split(".")[:2]) in stems:
+        age = now - path.stat().st_mtime
+        if tuple(path.name.split(".")[:2]) not in stems:
+            if age > KEPT_SECONDS:
+                path.unlink(missing_ok=True)
+        elif age > DAY_SECONDS:  # not each time: its time tells other builds of this site that nothing has changed
             os.utime(path)
-        elif now - path.stat().st_mtime > KEPT_SECONDS:
-            path.unlink(missing_ok=True)
