@@ -127,7 +127,8 @@ class Magnet(Struct, frozen=True):
     """A lead magnet: what its front matter says, and its body as a page that is never published.
 
     Moments are ISO 8601 with offset; `start_ts`, `end_ts` seconds since the epoch; valid_for: seconds, 0: as usual.
-    cover, chapters, file and codes: as written, from the file's folder. page: whether it may have one made for it.
+    cover, chapters, file and codes: as written, from the file's folder. makes_form, makes_page: whether
+    it may bring these along.
     """
 
     name: str

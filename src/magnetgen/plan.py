@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from magnetgen import places
 from magnetgen.config import SiteConfig
-from magnetgen.diagnostics import Diagnostic, Report, error
+from magnetgen.diagnostics import PRIVATE, Diagnostic, Report, error
 from magnetgen.forms.contract import NEWSLETTER, FormSpec
 from magnetgen.media import card_size
 from magnetgen.model import Gift, Magnet, Mail, MediaFile, Page, Parsed, Skipped
@@ -262,7 +262,7 @@ def why_held_back(page: Page, publish: Publish) -> str:
 
 
 def is_magnet(source: str) -> bool:
-    return source.startswith("content/magnets/")
+    return source.startswith(PRIVATE)
 
 
 def _as_warnings(found: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -15,7 +15,7 @@ from magnetgen.links import Links
 from magnetgen.magnets.book import Book, Chapter, Ending
 from magnetgen.model import Fragment, Heading, Magnet, MediaFile, Page, Ref
 from magnetgen.pages import PageReader, resolve_file
-from magnetgen.plan import Plan
+from magnetgen.plan import Plan, is_magnet
 from magnetgen.text import did_you_mean, is_absolute, listing, split_fragment, unquote_path
 from magnetgen.theme import Theme
 
@@ -121,7 +121,7 @@ class Writer:
         address = magnet.chapters[index]
         if file in plan.unreadable or f"magnet:{address}" in plan.unread:
             message, hint = f'"{address}" has a fault of its own', "mend it first"
-        elif (reason := plan.unpublished.get(file)) and not file.startswith("content/magnets/"):
+        elif (reason := plan.unpublished.get(file)) and not is_magnet(file):
             message = f'"{address}" is not published: {reason}'
             hint = "publish it, or move its text to content/magnets/ with `kind: chapter`"
         elif any(file == other.source for other in plan.magnets.values()):

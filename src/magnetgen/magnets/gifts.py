@@ -190,7 +190,7 @@ def _warned(plan: Plan, magnet: Magnet, text: str) -> Diagnostic:
 
 
 def asset(root: Path, magnet: Magnet, form: str, data: bytes, file: str) -> Asset:
-    """A file for leads, written where it is not there already. form: pdf, epub, ics."""
+    """A file for leads, as it is written. form: pdf, epub, ics."""
     cache.write_atomically(root / file, data)
     first = magnet.formats[0] if magnet.formats else form
     name = f"{slug(magnet.title) or magnet.name}.{form}"
